@@ -1,0 +1,41 @@
+"""Fully connected networks that run as batched matrix products."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class EnsembleMLP(nn.Module):
+    """``n`` equal ReLU networks side by side: input (B, in) or (n, B, in), output (n, B, out).
+
+    Weights are stored as (n, in, out), biases as (n, 1, out): one ``baddbmm`` a layer serves all members.
+    Initial values are uniform in +-1/sqrt(in); the last layer's are scaled by ``last_scale``.
+    """
+
+    def __init__(self, members: int, sizes: tuple[int, ...], generator: torch.Generator,
+                 last_scale: float = 1.0) -> None:
+        super().__init__()
+        self.members, self.sizes = members, tuple(sizes)
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+            bound = n_in**-0.5 * (last_scale if i == len(sizes) - 2 else 1.0)
+            self.weights.append(nn.Parameter(_uniform((members, n_in, n_out), bound, generator)))
+            self.biases.append(nn.Parameter(_uniform((members, 1, n_out), bound, generator)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 2:
+            x = x.expand(self.members, *x.shape)
+        last = len(self.sizes) - 2
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if self.members == 1:
+                x = torch.addmm(bias.view(-1), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)
+            else:
+                x = torch.baddbmm(bias, x, weight)
+            if i < last:
+                x = torch.relu(x)
+        return x
+
+
+def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    return (torch.rand(shape, generator=generator) * 2.0 - 1.0) * bound

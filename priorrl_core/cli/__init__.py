@@ -1,0 +1,1 @@
+"""The command line ``priorrl``: one verb, one file. Nothing heavy is imported before a verb runs."""

@@ -1,0 +1,1 @@
+"""Reports of runs: intervals, inline SVG curves, inline PNG pictures, one HTML page, ``summary.json``."""

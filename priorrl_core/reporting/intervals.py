@@ -1,0 +1,40 @@
+"""Intervals for counts of successes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson score interval (low, high) of a success probability (Wilson 1927); z = 1.96 gives 95 %.
+
+    (0, 1) for no trials. Raises ValueError unless 0 <= successes <= trials.
+    """
+    if not 0 <= successes <= trials:
+        raise ValueError(f"{successes} successes of {trials} trials is impossible")
+    if trials == 0:
+        return 0.0, 1.0
+    p, z2 = successes / trials, z * z
+    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = z / (1 + z2 / trials) * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials * trials))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(values: list[float]) -> tuple[float, float, float]:
+    """(mean, low, high): 95 % normal interval of the mean over seeds; low = high = mean for one value."""
+    data = np.asarray(values, np.float64)
+    mean = float(data.mean())
+    if data.size < 2:
+        return mean, mean, mean
+    half = 1.96 * float(data.std(ddof=1)) / math.sqrt(data.size)
+    return mean, mean - half, mean + half
+
+
+def moving_rate(outcomes: list[bool], window: int) -> list[float]:
+    """Success fraction over the last ``window`` outcomes (fewer at the start), one value an outcome."""
+    sums = np.concatenate([[0.0], np.cumsum(np.asarray(outcomes, np.float64))])
+    ends = np.arange(1, len(outcomes) + 1)
+    starts = np.maximum(0, ends - window)
+    return [float(v) for v in (sums[ends] - sums[starts]) / (ends - starts)]

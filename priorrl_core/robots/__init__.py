@@ -1,0 +1,1 @@
+"""Robot profiles and kinematics: one YAML file a robot, pure NumPy."""

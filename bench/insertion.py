@@ -2,7 +2,8 @@
 
 A cell is (connector, scenario, seed, method). Every trial is judged by the simulator's ground truth, which no
 learner sees; all methods of a seed start from the same believed goals. ``--only`` takes words of: baselines,
-ours, ablations, I, II, and names of connectors.
+ours, ablations, I, II, ``development`` for the connectors that served to choose settings, and names of
+connectors. Without a name the test connectors are run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from bench.harness import Cell, Claim, Context, curves, grouped_bars, run_cells, write_rows
 from bench.insertion_claims import make_claims
-from bench.insertion_tables import ABLATIONS, COLUMNS, CONNECTORS, Table, ablation_rows, thesis_rows
+from bench.insertion_tables import ABLATIONS, COLUMNS, CONNECTORS, DEVELOPMENT, TEST, Table, ablation_rows, thesis_rows
 from priorrl_core.errors import UserError, nearest
 from priorrl_core.reporting.intervals import moving_rate, wilson
 
@@ -70,11 +71,11 @@ def fingerprint(agent: str, reward: str) -> str:
 
 
 def make_jobs(context: Context) -> list[Job]:
-    """Cells of this run, the cheap ones first."""
+    """Cells of this run."""
     from priorrl_core.cli.paths import checkpoint_path
 
     only = set(context.options)
-    known = {"baselines", "ours", "ablations", "I", "II", *CONNECTORS}
+    known = {"baselines", "ours", "ablations", "I", "II", "development", *CONNECTORS}
     for word in only - known:
         raise UserError(f"--only: unknown part '{word}'{nearest(word, known)}")
 
@@ -82,17 +83,18 @@ def make_jobs(context: Context) -> list[Job]:
         return [n for n in names if n in only] or list(names)
 
     parts = pick(("baselines", "ours", "ablations")) if not context.quick or only else ["baselines", "ours"]
-    connectors = pick(CONNECTORS) if not context.quick or only & set(CONNECTORS) else ["europlug"]
+    named = [c for c in CONNECTORS if c in only or ("development" in only and c in DEVELOPMENT)]
+    connectors = named or list(TEST[:1] if context.quick else TEST)
     scenarios = pick(("I", "II")) if not context.quick or only & {"I", "II"} else ["I"]
     seeds = [context.seed + i for i in range(1 if context.quick else 3)]
     evals, trials = (10, 30) if context.quick else (50, 200)
     main = str(checkpoint_path(context.checkpoint))
     cells = [(c, s, seed) for c in connectors for s in scenarios for seed in seeds]
     jobs: list[Job] = []
-    if "baselines" in parts:
-        jobs += [Job(c, s, seed, m, main, main, evals, 0) for c, s, seed in cells for m in BASELINES]
     if "ours" in parts:
         jobs += [Job(c, s, seed, "daib_daib", main, main, evals, trials) for c, s, seed in cells]
+    if "baselines" in parts:
+        jobs += [Job(c, s, seed, m, main, main, evals, 0) for c, s, seed in cells for m in BASELINES]
     if "ablations" in parts and "II" in scenarios:
         plain = str(plain_checkpoint(context))
         jobs += [

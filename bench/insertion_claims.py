@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.harness import Claim, Verdict, verdict
-from bench.insertion_tables import ABLATIONS, CONNECTORS, THESIS, THESIS_ABLATION, Table
+from bench.insertion_tables import ABLATIONS, TEST, THESIS, THESIS_ABLATION, Table
 from priorrl_core.reporting.intervals import wilson
 
 GOOD, POOR = 0.75, 0.30
@@ -41,7 +41,7 @@ def _online_good(table: Table) -> Claim:
         _theirs(table.scenario, "online"),
         table.text("online"),
         table.seeds,
-        verdict(len(good), len(CONNECTORS)),
+        verdict(len(good), len(TEST)),
     )
 
 
@@ -55,7 +55,7 @@ def _better(table: Table, column: str, text: str) -> Claim:
         f"{column}: {_theirs(table.scenario, column)}",
         f"{column}: {table.text(column)}; online: {table.text('online')}",
         table.seeds,
-        verdict(len(good), len(CONNECTORS)),
+        verdict(len(good), len(TEST)),
     )
 
 
@@ -68,7 +68,7 @@ def _base_poor(table: Table) -> Claim:
         "-",
         table.text("base"),
         table.seeds,
-        verdict(len(poor), len(CONNECTORS)),
+        verdict(len(poor), len(TEST)),
     )
 
 
@@ -81,7 +81,7 @@ def _offline_poor(table: Table) -> Claim:
         _theirs("II", "offline"),
         table.text("offline"),
         table.seeds,
-        verdict(len(poor), len(CONNECTORS)),
+        verdict(len(poor), len(TEST)),
     )
 
 
@@ -99,7 +99,7 @@ def _ablation(table: Table, method: str) -> Claim:
         theirs,
         f"{table.text(f'{method} online')}; both: {table.text('online')}",
         table.seeds,
-        verdict(len(worse), len(CONNECTORS)),
+        verdict(len(worse), len(TEST)),
     )
 
 

@@ -237,10 +237,21 @@ class Driver:
             future = client.call_async(request)
             self._wait(future.done, 30, "controller/set_mode")
             if future.result().accepted:
+                self._first_answer()
                 return
             self._wait_s(0.1)
             self._publish()
         raise UserError(f"bench latency: the controller refused: {future.result().message}")
+
+    def _first_answer(self) -> None:
+        """The first latents can be lost while perception and controller still discover each other."""
+        for _ in range(60):
+            self.tick += 1
+            self._publish()
+            self._wait_s(0.5)
+            if self.answered >= 0:
+                return
+        raise UserError("bench latency: the controller does not answer; run it on a machine with less load")
 
     def _wait_s(self, seconds: float) -> None:
         end = time.monotonic() + seconds

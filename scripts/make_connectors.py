@@ -20,7 +20,8 @@ FAMILY = {
     "hex": (9.0, 7.6, 1.2, 12.0), "round": (8.5, 7.2, 1.0, 18.0), "coaxial": (9.5, 8.2, 0.5, 16.0),
     "multi_pin": (7.0, 5.8, 0.8, 15.0), "studs": (6.0, 4.8, 0.5, 13.0), "bladed": (9.0, 7.6, 0.5, 16.0),
     "two_pin": (9.0, 7.6, 0.8, 15.0), "din": (7.5, 6.3, 0.6, 16.0), "tri_pin": (8.5, 7.2, 0.9, 14.0),
-    "square_pegs": (6.5, 5.3, 0.4, 13.0),
+    "square_pegs": (6.5, 5.3, 0.4, 13.0), "three_blades": (8.5, 7.2, 0.7, 15.0), "angled_blades": (8.0, 6.8, 0.6, 14.0),
+    "oval": (8.0, 6.8, 0.8, 16.0), "offset_pins": (9.0, 7.6, 0.7, 15.0), "pin_blade": (8.0, 6.8, 0.6, 15.0),
 }
 # name: (family, width, length, rows, columns, pitch, note)
 TABLE: dict[str, tuple] = {
@@ -57,11 +58,17 @@ TABLE: dict[str, tuple] = {
     "terminal_3x1": ("square_pegs", 4.0, 6.0, 3, 1, 10.5), "terminal_3x2": ("square_pegs", 3.6, 3.6, 3, 2, 8.0),
     "terminal_4x1": ("square_pegs", 3.6, 3.6, 4, 1, 8.0), "terminal_2x2_wide": ("square_pegs", 6.0, 6.0, 2, 2, 12.0),
     "europlug": ("two_pin", 4.0, 0.0, 1, 1, 17.0), "banana_pair": ("two_pin", 4.0, 0.0, 1, 1, 14.0),
+    # the test set: drawn once after every setting was fixed, so nothing was ever chosen by looking at them
+    "uk_g": ("three_blades", 4.0, 6.4, 1, 1, 15.0), "aus_i": ("angled_blades", 2.4, 7.0, 1, 1, 13.0),
+    "iec_c7": ("oval", 13.5, 7.0), "swiss_j": ("offset_pins", 4.0, 0.0, 1, 1, 19.0),
+    "pin_blade_12": ("pin_blade", 4.0, 7.0, 1, 1, 12.0),
 }
 NAMED = {"black": (0.08, 0.08, 0.08), "white": (0.92, 0.92, 0.9), "brown": (0.42, 0.27, 0.14),
          "pink": (0.93, 0.5, 0.62), "green": (0.1, 0.6, 0.25), "red": (0.8, 0.1, 0.1), "yellow": (0.9, 0.8, 0.1),
          "copper": (0.72, 0.42, 0.22), "silver": (0.75, 0.76, 0.78), "gold": (0.85, 0.68, 0.25)}
-HALF_SCALE = {"multi_pin": (0.55, 0.75), "two_pin": (0.55, 0.8), "bladed": (0.55, 0.8)}
+HALF_SCALE = {"multi_pin": (0.55, 0.75), "two_pin": (0.55, 0.8), "bladed": (0.55, 0.8),
+              "three_blades": (0.55, 0.8), "angled_blades": (0.55, 0.8), "offset_pins": (0.55, 0.8),
+              "pin_blade": (0.55, 0.8)}
 
 
 def apart(family: str, count: int, pitch: float) -> float:
@@ -86,7 +93,7 @@ def look(name: str, family: str, height: float, rng: np.random.Generator) -> dic
         "socket_rgb": socket,
         "background_rgb": background,
         "hole_rgb": [round(float(rng.uniform(0.0, 0.12)), 2)] * 3,
-        "body_round": family in ("round", "coaxial") or (family == "hex" and bool(rng.random() < 0.5)),
+        "body_round": family in ("round", "coaxial", "oval") or (family == "hex" and bool(rng.random() < 0.5)),
         "body_mm": [0.0, 0.0, height],
         "socket_margin_mm": round(float(rng.uniform(3.0, 8.0)), 1),
         "light_direction": [round(float(v), 2) for v in (rng.uniform(-0.8, 0.8), rng.uniform(-0.8, 0.8), 1.0)],

@@ -11,7 +11,7 @@ from priorrl_core.errors import ConfigError, nearest
 
 Family = Literal[
     "round", "rectangular", "d_shaped", "multi_pin", "keyed", "bladed", "studs", "hex", "coaxial", "two_pin",
-    "din", "tri_pin", "square_pegs",
+    "din", "tri_pin", "square_pegs", "three_blades", "angled_blades", "oval", "offset_pins", "pin_blade",
 ]
 Rgb = tuple[float, float, float]
 

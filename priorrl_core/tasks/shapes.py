@@ -90,6 +90,20 @@ def _grid(rows: int, columns: int, pitch: float) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for y in ys for x in xs]
 
 
+def turned(outline: Polygon, angle: float) -> Polygon:
+    """Polygon (K, 2) turned about the origin [rad]."""
+    c, s = math.cos(angle), math.sin(angle)
+    return outline @ np.array([[c, s], [-s, c]])
+
+
+def stadium(width: float, length: float, sides: int = 6) -> Polygon:
+    """Two half circles of ``sides`` edges each, joined along x: (2 sides + 2, 2)."""
+    angles = np.linspace(-math.pi / 2, math.pi / 2, sides + 1)
+    half = length / 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    shift = np.array([(width - length) / 2, 0.0])
+    return np.concatenate([half + shift, -half - shift])
+
+
 def _ring(n: int, radius: float) -> list[tuple[float, float]]:
     angles = [math.pi / 2 + 2.0 * math.pi * i / n for i in range(n)]
     return [(radius * math.cos(a), radius * math.sin(a)) for a in angles]
@@ -130,6 +144,19 @@ def _parts(spec: ConnectorSpec) -> list[Part]:
         return [_round_part(w, c, 6) for c in _ring(3 if spec.family == "tri_pin" else d.columns, pitch / 2)]
     if spec.family == "two_pin":
         return [_round_part(w, (-pitch / 2, 0.0), 8), _round_part(w, (pitch / 2, 0.0), 8)]
+    if spec.family == "oval":
+        return [Part(stadium(w, length))]
+    if spec.family == "three_blades":
+        feet = [_box_part(length, w, (x, -pitch / 2)) for x in (-pitch / 2, pitch / 2)]
+        return [*feet, _box_part(w, 1.25 * length, (0.0, pitch / 2))]
+    if spec.family == "angled_blades":
+        tilted = [Part(turned(rectangle(w, length), a) + [x, pitch / 3])
+                  for x, a in ((-pitch / 2, -math.pi / 6), (pitch / 2, math.pi / 6))]
+        return [*tilted, _box_part(w, length, (0.0, -pitch / 2))]
+    if spec.family == "offset_pins":
+        return [_round_part(w, c, 8) for c in ((-pitch / 2, 0.0), (0.0, -0.27 * pitch), (pitch / 2, 0.0))]
+    if spec.family == "pin_blade":
+        return [_round_part(w, (-pitch / 2, 0.0), 8), _box_part(0.7 * w, length, (pitch / 2, 0.0))]
     blades = [_box_part(w, length, (-pitch / 2, 0.0)), _box_part(w, length, (pitch / 2, 0.0))]
     if d.rows > 1:
         blades.append(_round_part(min(4.8 * MM, 0.6 * pitch), (0.0, -1.05 * pitch), 8))

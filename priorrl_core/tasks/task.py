@@ -75,6 +75,7 @@ class InsertionTask:
     """Centre of the socket's face in the base frame."""
     scenarios: dict[str, Scenario]
     held_out_families: tuple[str, ...]
+    """Never trained on."""
     camera: Camera
     contact: Contact
     robot_camera_m: dict[str, Vec3] = field(default_factory=dict)
@@ -83,6 +84,8 @@ class InsertionTask:
     reset_lift_m: float = 0.030
     reset_tolerance_m: float = 0.0005
     reset_max_ticks: int = 60
+    development_families: tuple[str, ...] = ()
+    """Those of ``held_out_families`` that served to choose settings; the others are the test."""
 
     def __post_init__(self) -> None:
         if self.horizon < 1:

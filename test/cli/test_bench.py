@@ -16,11 +16,12 @@ from bench import BENCHES  # noqa: E402
 from bench.harness import Claim, Context, results_dir, run_cells, verdict, write_claims  # noqa: E402
 from bench.insertion import key, make_jobs  # noqa: E402
 from bench.insertion_claims import make_claims  # noqa: E402
-from bench.insertion_tables import CONNECTORS, THESIS, Table, ablation_rows, thesis_rows  # noqa: E402
+from bench.insertion_tables import CONNECTORS, DEVELOPMENT, TEST, THESIS, Table, ablation_rows, thesis_rows  # noqa: E402
 from bench.reward import claims as reward_claims  # noqa: E402
 from bench.reward import make_folds  # noqa: E402
 from priorrl_core.cli.main import main  # noqa: E402
 from priorrl_core.tasks.connectors import load_connector  # noqa: E402
+from priorrl_core.tasks.task import load_task  # noqa: E402
 
 
 def double(number: int) -> dict[str, int]:
@@ -93,13 +94,16 @@ def cells(online: int, ablated: int) -> list[dict]:
 
 
 def test_10_27_tables_have_the_rows_and_columns_of_the_thesis() -> None:
-    """Row 10.27: 4 connectors x 6 columns (and the base controller) in I and II, 12 ablation rows."""
+    """Row 10.27: 4 connectors x 6 columns (and the base controller) in I and II, 12 ablation rows; twice,
+    for the connectors of the test and for those of the thesis's names, on which settings were chosen."""
     table = Table.of(cells(45, 10), "II")
-    rows = thesis_rows(table)
-    assert [r["connector"] for r in rows] == [*CONNECTORS, "sum"]
-    assert rows[0]["online thesis"] == "18/20" and rows[0]["online ours"] == "45/50"
-    assert rows[-1]["online thesis"] == "70/80" and rows[-1]["spiral_search thesis"] == "17/80"
-    assert len(ablation_rows(table)) == 12
+    rows = {r["connector"]: r for r in thesis_rows(table)}
+    assert list(rows) == [*TEST, "sum (test)", *DEVELOPMENT, "sum (development)"]
+    assert rows["dt12"]["online thesis"] == "18/20" and rows["dt12"]["online ours"] == "45/50"
+    last = rows["sum (development)"]
+    assert last["online thesis"] == "70/80" and last["spiral_search thesis"] == "17/80"
+    assert rows["sum (test)"]["online ours"] == "180/200" and not rows["sum (test)"]["online thesis"]
+    assert len(ablation_rows(table)) == 24
     assert sum(v["online"] for v in THESIS["I"].values()) == 65
 
 
@@ -113,7 +117,7 @@ def test_10_28_claims_follow_the_counts() -> None:
 
 
 def test_a_claim_about_all_connectors_does_not_hold_for_one() -> None:
-    one = [c for c in cells(45, 10) if c["connector"] == "dt12"]
+    one = [c for c in cells(45, 10) if c["connector"] == "uk_g"]
     claims = make_claims(*(Table.of(one, s) for s in ("I", "II")))
     assert all(c.verdict != "holds" for c in claims if "every connector" in c.claim)
 
@@ -122,7 +126,8 @@ def test_the_insertion_bench_asks_for_what_the_issue_asks(checkpoint: Path, tmp_
     jobs = make_jobs(context(tmp_path, checkpoint=str(checkpoint), options=("ours", "baselines")))
     ours = [j for j in jobs if j.method == "daib_daib"]
     assert len(ours) == 4 * 3 * 2 and {j.eval_trials for j in jobs} == {50} and ours[0].practice_trials == 200
-    assert {load_connector(j.connector).family for j in jobs} <= {"multi_pin", "studs", "bladed", "two_pin"}
+    assert {load_connector(j.connector).family for j in jobs} <= set(load_task().held_out_families)
+    assert not {load_connector(j.connector).family for j in jobs} & set(load_task().development_families)
     assert len({key(j) for j in jobs}) == len(jobs) == 24 + 4 * 3 * 2 * 5
 
 
@@ -132,7 +137,7 @@ def test_10_12_folds_never_share_a_family() -> None:
     for fold in folds:
         train, test = ({load_connector(n).family for n in names} for names in (fold.train, fold.test))
         assert not train & test and len(fold.test) == 5 and len(fold.train) == 25
-    assert len({f.test for f in folds}) > 5
+    assert len({f.test for f in folds}) > 5 and len({f.train for f in folds}) == 10
 
 
 def test_reward_claims_need_the_interval() -> None:

@@ -76,20 +76,24 @@ def test_S_04_new_policy_versions_act_at_once_and_no_control_period_is_missed(gr
 
 
 @pytest.mark.parametrize("name", ("controller", "safety_gate", "perception"))
-def test_the_arm_holds_within_200_ms_of_the_sigkill_of(name: str, graph: Graph) -> None:
-    states: list[tuple[float, RobotState]] = []
-    graph.rig.node.create_subscription(
-        RobotState, "robot_state", lambda m: states.append((time.monotonic(), m)), CONTROL
-    )
+def test_the_arm_holds_within_200_ms_of_its_own_clock_after_sigkill_of(name: str, graph: Graph) -> None:
+    states: list[tuple[int, RobotState]] = []
+
+    def on_state(message: RobotState, info: dict) -> None:
+        states.append((info["source_timestamp"], message))  # when it was sent: this process may lag
+
+    graph.rig.node.create_subscription(RobotState, "robot_state", on_state, CONTROL)
     moves = graph.rig.listen(CartesianCommand, "safe_command", CONTROL)
     assert graph.goal(count=1, policy="offline", seed=5).accepted
     assert graph.rig.spin_until(lambda: any(m.source == "controller" for m in moves), 40), graph.logs()
     graph.supervisor.processes[name].gone = True  # nobody restarts it
     graph.kill(name)
-    killed = time.monotonic()
-    graph.rig.spin(1.0)
-    after = [m for t, m in states if t > killed + 0.25]
-    assert len(after) >= 4, "the world's own clock goes on"
-    assert all(m.holding for m in after[:3]), [(m.tick, m.holding) for m in after]
-    tips = [m.tcp_pose.position.z for m in after[:3]]
+    killed = time.time_ns()
+    graph.rig.spin(1.5)
+    after = [m for sent, m in states if sent > killed]
+    assert len(after) >= 6, "the world's own clock goes on"
+    periods_in_200_ms = 2
+    held = after[periods_in_200_ms:]
+    assert all(m.holding for m in held), [(m.tick, m.holding) for m in after]
+    tips = [m.tcp_pose.position.z for m in held]
     assert max(tips) - min(tips) < 1e-3

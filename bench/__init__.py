@@ -7,5 +7,6 @@ BENCHES: dict[str, tuple[str, str]] = {
     "insertion": ("bench.insertion", "on-the-job insertion of held-out connectors (thesis Tables 5, 6, 7)"),
     "reward": ("bench.reward", "reward classification on connectors never seen (thesis Table 8)"),
     "latency": ("bench.latency", "camera image to residual command, as a ratio to a bare rclpy echo"),
+    "drill": ("bench.drill", "a reward that is wrong in one place: does the monitor notice (row 10.30)"),
     "demo": ("bench.demo", "the whole demo through the ROS 2 graph"),
 }

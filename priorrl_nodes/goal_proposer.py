@@ -32,6 +32,7 @@ class GoalProposer(ManagedNode):
         Param("connector", "", "Connector to practise: a name of `priorrl connectors` or a YAML file."),
         Param("task", "insertion", "Task: a name or a YAML file."),
     )
+    NICE = 10
 
     def setup(self) -> None:
         configure_torch()

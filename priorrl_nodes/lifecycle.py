@@ -65,13 +65,16 @@ class ManagedNode(LifecycleNode):
     """A lifecycle node of priorrl. See the module's docstring."""
 
     PARAMETERS: tuple[Param, ...] = ()
+    NICE = 0
+    """Default niceness; above 0 for what the arm does not wait for."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self.active = False
         self.user_error: UserError | None = None
         self._entities: list[tuple[Callable[[Any], Any], Any]] = []
-        self._declare((AUTOSTART, *self.PARAMETERS))
+        text = "Least niceness of the process: the arm goes before those that it does not wait for."
+        self._declare((AUTOSTART, Param("nice", self.NICE, text, 0, 19), *self.PARAMETERS))
 
     # ---- what a subclass overrides -------------------------------------------------------------
     def setup(self) -> None:
@@ -158,6 +161,7 @@ class ManagedNode(LifecycleNode):
 
     # ---- transitions (rclpy swallows exceptions here, so they are logged) -------------------------
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), self.param("nice")))
         return self._transition("configure", self.setup, lambda: super(ManagedNode, self).on_configure(state))
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -22,6 +22,7 @@ class Monitor(ManagedNode):
         Param("trials", 0, "Planned number of episodes, for the time left; 0: unknown.", 0, 1000000),
         Param("plain", False, "Plain lines also on a terminal."),
     )
+    NICE = 10
 
     def setup(self) -> None:
         self.shown = LiveState(total=self.param("trials"))

@@ -20,7 +20,7 @@ from priorrl_nodes.messages import floats, image_array, image_message
 from priorrl_nodes.qos import CONTROL
 
 #: Work that nobody waits for begins so late after the control path's, on machines with few cores [s].
-GIVE_WAY_S = 0.001
+GIVE_WAY_S = 0.005
 
 
 class Perception(ManagedNode):

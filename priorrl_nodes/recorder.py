@@ -39,6 +39,7 @@ class Recorder(ManagedNode):
         Param("topics", _LIVE, "Live topics that are recorded beside the episode, each "
                                "'topic:package/msg/Type'; the type must begin with a header."),
     )
+    NICE = 10
 
     def setup(self) -> None:
         if not self.param("run_dir"):

@@ -28,7 +28,7 @@ from priorrl_nodes.qos import CONTROL, LATCHED
 
 MODES = ("daib", "sparse", "dense", "image")
 #: The control path (perception, controller, gate) has the cores first; nobody waits for a reward [s].
-GIVE_WAY_S = 0.003
+GIVE_WAY_S = 0.008
 _SIGNAL_WAIT_S = 0.02  # the electrical signal bears no stamp: it follows its image within this time
 
 
@@ -41,6 +41,7 @@ class RewardNode(ManagedNode):
         Param("threshold", -1.0, "Probability from which an image counts as success; -1: the model's own.",
               -1.0, 1.0, read_only=False),
     )
+    NICE = 10
 
     def setup(self) -> None:
         configure_torch()

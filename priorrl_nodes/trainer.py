@@ -37,12 +37,11 @@ class Trainer(ManagedNode):
         Param("method", "", "Method: a name or a YAML file; empty: the checkpoint's own."),
         Param("seed", 0, "Seed of learning.", 0, 2**62),
         Param("trials", 0, "Practice trials that there is room for; 0: the method's.", 0, 100000),
-        Param("nice", 5, "Added to the process's niceness: the arm goes before the learner.", 0, 19),
     )
+    NICE = 5
 
     def setup(self) -> None:
         configure_torch()
-        os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), self.param("nice")))
         folder = models.folder(self.param("checkpoint"))
         method = load_method(self.param("method")) if self.param("method") else load_config(folder)
         if self.param("trials"):
@@ -106,6 +105,8 @@ class Trainer(ManagedNode):
         """Numbers of one episode, and why nothing was learned from it if so."""
         if step.problem:
             self.get_logger().error(f"episode {self.job.known[-1]} is not learned from: {step.problem}")
+        if self.job.learner.alarm:
+            self.get_logger().warning(self.job.learner.alarm, throttle_duration_sec=10.0)
         out = Metrics(names=[f"trainer/{name}" for name in step.metrics], values=list(step.metrics.values()))
         out.header.stamp = self.get_clock().now().to_msg()
         self.metrics.publish(out)

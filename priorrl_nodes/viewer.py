@@ -40,6 +40,7 @@ class Viewer(ManagedNode):
         Param("rate_hz", 10.0, "Most pictures a second.", 0.1, 100.0),
         Param("memory_mb", 128, "Memory for pictures of the past; the oldest go first.", 16, 4096),
     )
+    NICE = 10
 
     def setup(self) -> None:
         self.rr = _rerun()

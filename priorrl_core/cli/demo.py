@@ -49,7 +49,7 @@ class Demo:
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--connector", default="mega_1x1", metavar="NAME|FILE", help="default mega_1x1")
+    parser.add_argument("--connector", default="uk_g", metavar="NAME|FILE", help="default uk_g")
     parser.add_argument(
         "--checkpoint", default="demo", metavar="DIR", help="what practice starts from (default demo)"
     )

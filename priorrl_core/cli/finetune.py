@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             session.run()
         finally:
             session.close()
-    return _finish(args, practice, folder, memory)
+    return _finish(args, practice, folder, memory, session.learner.alarm)
 
 
 def _new(args: argparse.Namespace) -> tuple[Practice, Path]:
@@ -236,7 +236,7 @@ def append_metrics(path: Path, episode: int, metrics: dict[str, float]) -> None:
         writer.writerow([episode, *(metrics[n] for n in names)])
 
 
-def _finish(args: argparse.Namespace, practice: Practice, folder: Path, memory: Any) -> int:
+def _finish(args: argparse.Namespace, practice: Practice, folder: Path, memory: Any, alarm: str) -> int:
     from priorrl_core.reporting.build import build_report
     from priorrl_core.reporting.run_summary import summarise
     from priorrl_core.reporting.summary import write_json
@@ -260,9 +260,10 @@ def _finish(args: argparse.Namespace, practice: Practice, folder: Path, memory: 
     )
     emit(
         args,
-        {**summary, "run": str(folder), "report": str(page)},
+        {**summary, "run": str(folder), "report": str(page), "reward_alarm": alarm},
         [
             *(f"{name}: {summary[key]:.0%}" for name, key in names if summary[key] is not None),
+            *([f"reward: {alarm}"] if alarm else []),
             f"report: {page} ({duration(seconds)})",
         ],
     )

@@ -37,6 +37,9 @@ EXAMPLES = """examples:
 'priorrl VERB --help' shows the options of one verb."""
 
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
+#: One thread for every numeric library, before the first of them is imported: the matrices are small, a second
+#: thread waits by spinning, and sums would come in another order (law 11).
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Terminated(BaseException):
@@ -46,6 +49,8 @@ class Terminated(BaseException):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line; the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     try:
         return _run(words)
     except UserError as error:

@@ -83,11 +83,15 @@ class RewardMonitor:
         self.highest_m = float(np.quantile(height_m[labels > 0], 0.99)) + self.margin_m
         return self
 
+    def suspect_share(self) -> float:
+        """Of the last ``window`` claims; 0 before the fifth."""
+        return float(np.mean(self.suspects)) if len(self.suspects) >= 5 else 0.0
+
     def update(self, claimed: NDArray[Any], height_m: NDArray[Any]) -> str | None:
         """One episode: ``claimed`` (T,) rewards > 0, ``height_m`` (T,). Returns the alarm, or None."""
         heights = np.asarray(height_m)[np.asarray(claimed) > 0]
         self.suspects = (self.suspects + [bool(h > self.highest_m) for h in heights])[-self.window :]
-        share = float(np.mean(self.suspects)) if len(self.suspects) >= 5 else 0.0
+        share = self.suspect_share()
         if share <= self.share:
             return None
         return (

@@ -21,6 +21,7 @@ from priorrl_core.data.replay import FeatureCache, FeatureReplay, OnlineEpisode
 from priorrl_core.data.tensor_files import read_tensors, write_tensors
 from priorrl_core.errors import DataError
 from priorrl_core.perception.preprocess import check_batch, to_tensor
+from priorrl_core.rewards.health import RewardMonitor
 from priorrl_core.training.method import OnlineConfig
 from priorrl_core.training.state import load_training, prefixed, training_tensors, under
 
@@ -63,6 +64,9 @@ class OnlineLearner:
         self.version = 0
         """Number of practice episodes that the policy has taken note of."""
         self.updates = 0
+        self.monitor = _monitor(cache)
+        self.alarm = ""
+        """What the reward's monitor says of the newest episodes; empty while nothing is suspect (row 10.30)."""
         self._seconds, self._timed = 0.0, 0
         self._heads = {0: self._make_head()}
 
@@ -78,10 +82,15 @@ class OnlineLearner:
             raise DataError(f"episode: {len(images)} images for {len(episode.actions)} actions; "
                             "there must be one more image than actions")
         age = episode.observation_age_s
-        self.replay.add(OnlineEpisode(
+        self._store(OnlineEpisode(
             self.agent.all_features(to_tensor(images)), episode.proprio, episode.actions, episode.rewards,
             episode.terminated, episode.base_m, episode.executed_m, episode.versions,
             np.zeros(len(episode.actions)) if age is None else age, episode.config_hash))
+
+    def _store(self, episode: OnlineEpisode) -> None:
+        self.replay.add(episode)
+        if self.monitor is not None:
+            self.alarm = self.monitor.update(episode.rewards, episode.proprio[1:, 2]) or ""
 
     # ---- learning ------------------------------------------------------------------------------------
 
@@ -118,7 +127,8 @@ class OnlineLearner:
         out = self.trainer.metrics.read()
         out.update(updates=float(self.updates), version=float(self.version),
                    online_transitions=float(self.replay.online_size),
-                   updates_per_s=self._timed / self._seconds if self._seconds > 0 else 0.0)
+                   updates_per_s=self._timed / self._seconds if self._seconds > 0 else 0.0,
+                   suspect_rewards=self.monitor.suspect_share() if self.monitor is not None else 0.0)
         self._seconds, self._timed = 0.0, 0
         return out
 
@@ -159,11 +169,19 @@ class OnlineLearner:
             raise DataError(f"'{path}' belongs to another checkpoint, configuration or seed; "
                             "resume with the same or start a new run")
         for i in range(int(meta["episodes"])):
-            self.replay.add(_episode_from(under(f"episode{i:05d}", tensors)))
+            self._store(_episode_from(under(f"episode{i:05d}", tensors)))
         load_training(self.agent.heads, self.trainer.optimizer, self.generator, tensors, path)
         self.version, self.updates = int(meta["version"]), int(meta["updates"])
         self._heads = {int(v): t.numpy().tobytes() for v, t in under("head", tensors).items()}
         self.replay.sampled_online, self.replay.sampled_offline = map(int, meta["sampled"].split())
+
+
+def _monitor(cache: FeatureCache | None) -> RewardMonitor | None:
+    """Knows how high above the believed goal the successes of the prior data were."""
+    if cache is None or not bool((cache.rewards > 0).any()):
+        return None
+    labels = (cache.rewards > 0).numpy().astype(np.uint8)
+    return RewardMonitor().fit(cache.proprio[:, 1:, 2].float().numpy(), labels)
 
 
 _FLAGS = ("terminated", "config_hash")

@@ -21,6 +21,8 @@ class PracticeLog:
     truth: list[bool] = field(default_factory=list)
     versions: list[int] = field(default_factory=list)
     metrics: list[dict[str, float]] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    """Of the reward's monitor; empty where nothing was suspect."""
 
 
 Progress = Callable[[int, int, PracticeLog], None]
@@ -43,6 +45,7 @@ def practice(env: Any, learner: OnlineLearner, reward_model: Any, trials: int, s
         learner.add_episode(to_learner(episode, rewards, version))
         learner.learn()
         _note(log, episode, rewards, version, learner.read_metrics())
+        log.alarms.append(learner.alarm)
         if state_path and (trial + 1) % config.checkpoint_every == 0:
             learner.save(state_path)
         if progress:

@@ -99,8 +99,8 @@ def make_jobs(context: Context) -> list[Job]:
         plain = str(plain_checkpoint(context))
         jobs += [
             Job(c, "II", seed, m, plain, main if m == "daib_none" else plain, evals, trials)
+            for c, s, seed in sorted(cells, key=lambda cell: cell[2])  # whole seeds first, should time run out
             for m in ABLATIONS
-            for c, s, seed in cells
             if s == "II"
         ]
     return jobs

@@ -21,7 +21,7 @@ from priorrl_core.reporting.intervals import mean_interval
 THESIS = {"daib": 0.88, "vib": 0.79, "daib_lambda0": 0.77, "erm": 0.76, "dann": 0.71}
 SOURCE = "thesis Table 8 (real robots, 25 train / 5 held-out connectors)"
 MAIN_TEST = ("uk_g", "aus_i", "iec_c7", "swiss_j", "pin_blade_12")
-MAIN_RUNS, OTHER_RUNS = 5, 5
+MAIN_RUNS, OTHER_RUNS = 5, 3
 TRAIN_CONNECTORS, TEST_CONNECTORS, IMAGES_PER_CLASS = 25, 5, 300
 
 

@@ -22,13 +22,21 @@ def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, flo
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+#: 97.5 % quantile of Student's t for 1, 2, ... 29 degrees of freedom; 1.96 beyond.
+STUDENT = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045,
+)
+
+
 def mean_interval(values: list[float]) -> tuple[float, float, float]:
-    """(mean, low, high): 95 % normal interval of the mean over seeds; low = high = mean for one value."""
+    """(mean, low, high): 95 % Student interval of the mean over seeds; low = high = mean for one value."""
     data = np.asarray(values, np.float64)
     mean = float(data.mean())
     if data.size < 2:
         return mean, mean, mean
-    half = 1.96 * float(data.std(ddof=1)) / math.sqrt(data.size)
+    quantile = STUDENT[data.size - 2] if data.size <= len(STUDENT) + 1 else 1.96
+    half = quantile * float(data.std(ddof=1)) / math.sqrt(data.size)
     return mean, mean - half, mean + half
 
 

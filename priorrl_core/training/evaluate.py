@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from priorrl_core.reporting.intervals import wilson
 from priorrl_core.training.rollout import Policy, Rollout, episode_seed, rollout
 
 
@@ -37,16 +37,6 @@ class EvalResult:
         pairs = list(zip(self.claimed, self.success, strict=True))
         return {"true_positive": pairs.count((True, True)), "false_positive": pairs.count((True, False)),
                 "false_negative": pairs.count((False, True)), "true_negative": pairs.count((False, False))}
-
-
-def wilson(successes: int, trials: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson score interval of a proportion; (0, 1) without trials."""
-    if trials == 0:
-        return 0.0, 1.0
-    p, n = successes / trials, float(trials)
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def evaluate(env: Any, policy: Policy, episodes: int, seed: int, scenario: str = "I",

@@ -34,5 +34,11 @@ def test_moving_rate_uses_fewer_at_the_start() -> None:
 
 def test_mean_interval_of_one_value_is_that_value() -> None:
     assert mean_interval([0.4]) == (0.4, 0.4, 0.4)
-    mean, low, high = mean_interval([0.0, 1.0])
-    assert mean == 0.5 and low == pytest.approx(0.5 - 1.96 * 0.5) and high == pytest.approx(0.5 + 1.96 * 0.5)
+
+
+def test_mean_interval_of_few_values_is_students() -> None:
+    """scipy.stats.t.interval(0.95, 4, mean, sem) of 1, 2, 3, 4, 5 is 1.0368 to 4.9632; 1.96 would be too sure."""
+    mean, low, high = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert mean == 3.0 and low == pytest.approx(1.0368, abs=1e-3) and high == pytest.approx(4.9632, abs=1e-3)
+    mean, low, high = mean_interval([0.0, 1.0] * 50)
+    assert high - mean == pytest.approx(1.96 * 0.05025, abs=1e-4)

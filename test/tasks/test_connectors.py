@@ -44,7 +44,9 @@ def test_hole_is_larger_than_plug_by_the_clearance_everywhere(name: str) -> None
             assert gaps.min() == pytest.approx(spec.fit.clearance_mm * 1e-3, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["dt12", "mega_2x2", "nema_15", "usb", "uk_g", "aus_i", "iec_c7", "swiss_j", "pin_blade_12"])
+@pytest.mark.parametrize(
+    "name", ["dt12", "mega_2x2", "nema_15", "usb", "uk_g", "aus_i", "iec_c7", "swiss_j", "pin_blade_12"]
+)
 def test_walls_never_reach_into_a_hole(name: str) -> None:
     spec = load_connector(name)
     holes = [shapes.offset(p.outline, spec.fit.clearance_mm * 1e-3 - 1e-6) for p in shapes.parts(spec)]

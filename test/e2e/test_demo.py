@@ -38,7 +38,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     command = [Path(sys.prefix) / "bin" / "priorrl", "demo", "--trials", str(TRIALS)]
     command += ["--eval-trials", str(EVAL_TRIALS), "--runs", runs, "--no-view", "--json"]
     done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}, preexec_fn=two_cores
+        command,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        preexec_fn=two_cores,
     )
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
     return (runs / "latest").resolve(), json.loads(done.stdout.splitlines()[-1])

@@ -14,7 +14,7 @@ from priorrl_core.reporting.svg import Bar, Line, bar_chart, confusion, line_cha
 STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:1180px;margin:1.5em auto;padding:0 1em;color:#1b1f24}
 h1{font-size:1.5em} h2{font-size:1.15em;margin-top:1.8em;border-bottom:1px solid #d0d7de}
-.grid2{display:grid;grid-template-columns:repeat(auto-fit,minmax(420px,1fr));gap:1em}
+.grid2{display:grid;grid-template-columns:repeat(auto-fill,minmax(420px,1fr));gap:1em}
 svg{width:100%;height:auto;background:#fff;border:1px solid #d0d7de}
 svg text{font:11px system-ui,sans-serif;fill:#1b1f24} svg .title{font-weight:600;font-size:12px}
 .grid{stroke:#e4e8ec} .mark{stroke:#888;stroke-dasharray:5 3} .whisker{stroke:#1b1f24;stroke-width:1.5}
@@ -47,7 +47,7 @@ def report_html(record: RunRecord, figures: dict[str, list[Figure]]) -> str:
         _section("Success", _success(record)),
         _section("Practice", _practice(record)),
         _section("Learned reward against ground truth", _reward(record)),
-        _section("Last trial", _figure_list(figures.get("curves", []))),
+        _section("Last trial", _grid(_figure_list(figures.get("curves", [])))),
         _section("Pictures: first and last trials", _figure_list(figures.get("trials", []))),
         _section("What the representation keeps", _figure_list(figures.get("reconstruction", []))),
         _section("Goal", _figure_list(figures.get("goal", []))),
@@ -161,7 +161,11 @@ def _learner(record: RunRecord) -> str:
         charts.append(
             line_chart(name.removeprefix("trainer/"), [Line(name, x, values)], "practice trial", "")
         )
-    return f'<div class="grid2">{"".join(charts)}</div>' if charts else ""
+    return _grid("".join(charts))
+
+
+def _grid(body: str) -> str:
+    return f'<div class="grid2">{body}</div>' if body else ""
 
 
 def _figure_list(figures: list[Figure]) -> str:

@@ -71,13 +71,18 @@ class RewardMonitor:
 
     ``fit`` takes the heights (metres above the believed goal, from proprioception) of labelled successes in
     the prior data. Online, a claim from clearly above that range is a suspect; when more than ``share`` of
-    the last ``window`` claims are suspect, ``alarm`` says so (rows 10.13 and 10.30).
+    the last ``window`` claims are suspect, ``update`` says so (rows 10.13 and 10.30); also when the reward
+    claimed nothing in ``patience`` episodes, since without a claim there is nothing to learn from.
     """
 
-    def __init__(self, margin_m: float = 0.004, share: float = 0.3, window: int = 40) -> None:
-        self.margin_m, self.share, self.window = margin_m, share, window
+    def __init__(
+        self, margin_m: float = 0.004, share: float = 0.3, window: int = 40, patience: int = 15
+    ) -> None:
+        self.margin_m, self.share, self.window, self.patience = margin_m, share, window, patience
         self.highest_m = float("nan")
         self.suspects: list[bool] = []
+        self.silent = 0
+        """Episodes without a claim since the last one with a claim."""
 
     def fit(self, height_m: NDArray[Any], labels: NDArray[np.uint8]) -> RewardMonitor:
         self.highest_m = float(np.quantile(height_m[labels > 0], 0.99)) + self.margin_m
@@ -90,6 +95,12 @@ class RewardMonitor:
     def update(self, claimed: NDArray[Any], height_m: NDArray[Any]) -> str | None:
         """One episode: ``claimed`` (T,) rewards > 0, ``height_m`` (T,). Returns the alarm, or None."""
         heights = np.asarray(height_m)[np.asarray(claimed) > 0]
+        self.silent = 0 if heights.size else self.silent + 1
+        if self.silent >= self.patience:
+            return (
+                f"the reward has not said yes in the last {self.silent} trials: nothing was inserted, or it does "
+                "not know this connector; look at the pictures, and give it images of the connector if it is wrong"
+            )
         self.suspects = (self.suspects + [bool(h > self.highest_m) for h in heights])[-self.window :]
         share = self.suspect_share()
         if share <= self.share:

@@ -44,6 +44,14 @@ def test_10_13_probe_reads_a_domain_that_is_there_and_none_that_is_not():
     assert np.isnan(probe_domains(noise[:, :0], d))
 
 
+def test_monitor_alarms_when_the_reward_never_says_yes():
+    monitor = RewardMonitor().fit(np.zeros(10), np.ones(10, np.uint8))
+    nothing, height = np.zeros(20), np.linspace(0.025, 0.0, 20)
+    answers = [monitor.update(nothing, height) for _ in range(15)]
+    assert answers[13] is None and answers[14] is not None and "not said yes in the last 15" in answers[14]
+    assert monitor.update(np.ones(20), np.zeros(20)) is None and monitor.update(nothing, height) is None
+
+
 def test_10_30_monitor_alarms_when_success_is_claimed_in_the_air():
     rng = np.random.default_rng(0)
     monitor = RewardMonitor().fit(rng.uniform(-0.0003, 0.0013, 500), np.ones(500, np.uint8))

@@ -35,11 +35,20 @@ def add_arguments(parser: Parser) -> None:
         metavar="N",
         help="of each connector (default 60)",
     )
+    parser.add_argument(
+        "--variants",
+        type=whole_number(0, 1000),
+        default=0,
+        metavar="N",
+        help="beside each connector N of its shape with another look and turn (default 0)",
+    )
     parser.add_argument("--processes", type=whole_number(1, 256), default=2, metavar="N", help="default 2")
 
 
 def run(args: argparse.Namespace) -> int:
-    names = chosen(args.connectors)
+    names = [
+        n if k == 0 else f"{n}~{k}" for n in chosen(args.connectors) for k in range(args.variants + 1)
+    ]
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise UserError(f"--out '{out}' is a file; name a folder")

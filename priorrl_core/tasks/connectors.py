@@ -129,8 +129,17 @@ def list_connectors() -> list[str]:
 
 
 def load_connector(path_or_name: str | Path) -> ConnectorSpec:
-    """The connector of a YAML file, or the packaged one of that name; ConfigError names the nearest."""
-    text = str(path_or_name)
+    """The connector of a YAML file, or the packaged one of that name; ConfigError names the nearest.
+
+    ``NAME~2`` is its second variant (``tasks/variants.py``).
+    """
+    text, _, number = str(path_or_name).partition("~")
+    if number:
+        from priorrl_core.tasks.variants import variant
+
+        if not number.isdigit():
+            raise ConfigError(f"'{path_or_name}': after '~' comes the number of a variant, as in '{text}~2'")
+        return variant(load_connector(text), int(number))
     path = Path(text)
     if path.suffix in (".yaml", ".yml") or "/" in text:
         return load(ConnectorSpec, path)

@@ -57,7 +57,7 @@ def key(job: Job) -> str:
     """File name of a cell; changes with whatever changes its outcome."""
     return (
         f"{job.connector}_{job.scenario}_{job.method}_s{job.seed}_e{job.eval_trials}_p{job.practice_trials}"
-        f"_{fingerprint(job.agent, job.reward)}"
+        + (f"_{fingerprint(job.agent, job.reward)}" if job.agent else "")
     )
 
 
@@ -67,7 +67,8 @@ def fingerprint(agent: str, reward: str) -> str:
     from priorrl_core.config import config_hash
     from priorrl_core.training.checkpoints import verify_checkpoint
 
-    return config_hash(*(verify_checkpoint(folder)["files"] for folder in (agent, reward)))[:8]
+    folders = (agent, reward) if reward else (agent,)
+    return config_hash(*(verify_checkpoint(folder)["files"] for folder in folders))[:8]
 
 
 def make_jobs(context: Context) -> list[Job]:
@@ -94,7 +95,7 @@ def make_jobs(context: Context) -> list[Job]:
     if "ours" in parts:
         jobs += [Job(c, s, seed, "daib_daib", main, main, evals, trials) for c, s, seed in cells]
     if "baselines" in parts:
-        jobs += [Job(c, s, seed, m, main, main, evals, 0) for c, s, seed in cells for m in BASELINES]
+        jobs += [baseline(c, s, seed, m, main, evals) for c, s, seed in cells for m in BASELINES]
     if "ablations" in parts and "II" in scenarios:
         plain = str(plain_checkpoint(context))
         jobs += [
@@ -106,6 +107,12 @@ def make_jobs(context: Context) -> list[Job]:
     return jobs
 
 
+def baseline(connector: str, scenario: str, seed: int, method: str, checkpoint: str, trials: int) -> Job:
+    """A scripted baseline uses no network, so a new checkpoint leaves its cell as it is."""
+    localised = method == "localize" or (scenario == "II" and method != "base")
+    return Job(connector, scenario, seed, method, checkpoint if localised else "", "", trials, 0)
+
+
 def plain_checkpoint(context: Context) -> Path:
     """The checkpoint without DAIB in reward and policy; trained here if there is none."""
     from priorrl_core.cli.main import main
@@ -114,7 +121,7 @@ def plain_checkpoint(context: Context) -> Path:
     packaged = weights_dir() / "no_daib"
     if (packaged / "manifest.json").is_file():
         return packaged.resolve()
-    out = context.cells.parent / "checkpoints" / f"no_daib_s{context.seed}"
+    out = Path("runs") / "bench" / context.name / f"no_daib_s{context.seed}"
     if not (out / "manifest.json").is_file():
         words = [
             "train",
@@ -146,7 +153,7 @@ def work(job: Job) -> Cell:
     begin = time.monotonic()
     env = InsertionEnv(load_connector(job.connector), scenario=job.scenario, seed=job.seed)
     try:
-        judge = reward_model(Path(job.reward))
+        judge = reward_model(Path(job.reward)) if job.reward else None
         figures = _practised(env, job, judge) if job.practice_trials else _baseline(env, job, judge)
     finally:
         env.close()

@@ -65,8 +65,8 @@ def _run(args: argparse.Namespace, module: Any) -> int:
     progress, begin = Progress(), time.monotonic()
     out = harness.results_dir(args.name, args.quick)
     out.mkdir(parents=True, exist_ok=True)
-    size = "quick" if args.quick else "full"
-    cells = Path("runs") / "bench" / args.name / ("cells" if size == "full" else "cells_quick")
+    scratch = Path("runs") / "bench" / args.name / "cells_quick"
+    cells = scratch if args.quick else out / "cells"  # committed: another machine goes on with --resume
     context = harness.Context(
         name=args.name,
         out=out,

@@ -1,0 +1,53 @@
+"""Critics side by side with their slow copies, and Q as a function of the action alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from priorrl_core.agents.networks import EnsembleMLP
+
+
+class Critics(nn.Module):
+    """``n`` Q functions Q_i(s, a) and their target copies Qbar_i; every call serves all n at once."""
+
+    def __init__(self, feature_size: int, action_size: int, hidden: tuple[int, ...],
+                 generator: torch.Generator, members: int = 2) -> None:
+        super().__init__()
+        self.online = EnsembleMLP(members, (feature_size + action_size, *hidden, 1), generator)
+        self.target = copy.deepcopy(self.online).requires_grad_(False)
+
+    def forward(self, features: Tensor, action: Tensor) -> Tensor:
+        """Q (n, B) of features (B, F) and actions (B, A)."""
+        return self.online(torch.cat([features, action], -1)).squeeze(-1)
+
+    def slow(self, features: Tensor, action: Tensor) -> Tensor:
+        """Qbar (n, B)."""
+        return self.target(torch.cat([features, action], -1)).squeeze(-1)
+
+    def of_action(self, features: Tensor, action: Tensor, members: int) -> Tensor:
+        """Q of the first ``members`` critics (members, B): a gradient reaches the action, no weight."""
+        return frozen(self.online, torch.cat([features.detach(), action], -1), members).squeeze(-1)
+
+
+def frozen(network: EnsembleMLP, x: Tensor, members: int) -> Tensor:
+    """Output (members, B, out) of the first members of ``network``, whose weights count as constants.
+
+    The backward pass then skips the products that would give the weights' gradients.
+    """
+    last = len(network.sizes) - 2
+    x = x.expand(members, *x.shape)
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        x = torch.baddbmm(bias[:members].detach(), x, weight[:members].detach())
+        if i < last:
+            x = torch.relu_(x)
+    return x
+
+
+@torch.no_grad()
+def polyak(target: Iterable[Tensor], online: Iterable[Tensor], rate: float) -> None:
+    """``target <- (1 - rate) * target + rate * online``, in place, for all tensors in one call."""
+    torch._foreach_lerp_(list(target), list(online), rate)

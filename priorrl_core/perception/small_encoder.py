@@ -1,0 +1,78 @@
+"""What an online agent reads of its observation: a small grey image through convolutions, or a state as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+IMAGE_SHAPE = (1, 32, 32)
+"""One grey image, row 9.10."""
+
+
+class ObservationEncoder(nn.Module):
+    """Observations (B, ...) -> features (B, width). An agent trains its parameters by the critics' loss."""
+
+    width: int
+
+
+class StateEncoder(ObservationEncoder):
+    """State (B, D) times ``scale``, without parameters. ``scale`` (one number an entry) brings units near 1."""
+
+    scale: Tensor
+
+    def __init__(self, size: int, scale: tuple[float, ...] = ()) -> None:
+        super().__init__()
+        if scale and len(scale) != size:
+            raise ValueError(f"scale must have {size} entries, has {len(scale)}")
+        self.width, self.scaled = size, bool(scale)
+        self.register_buffer("scale", torch.tensor(scale or (1.0,) * size))
+
+    def forward(self, obs: Tensor) -> Tensor:
+        return obs * self.scale if self.scaled else obs
+
+
+@dataclass(frozen=True)
+class SmallEncoderConfig:
+    """Sizes; none is given in the thesis."""
+
+    channels: tuple[int, int, int] = (16, 32, 32)
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != 3 or min(*self.channels, self.width) < 1:
+            raise ValueError("channels must be three numbers, they and width at least 1")
+
+
+class SmallEncoder(ObservationEncoder):
+    """Images (B, 1, 32, 32), uint8 or float in [-0.5, 0.5] -> features (B, width) in (-1, 1). 0.16 M parameters.
+
+    Strides 2, 2, 1 give an 8x8 map, flattened and not pooled, so that positions stay readable; layer norm and
+    tanh bound the features, as the trunk of DrQ-v2 (Yarats et al. 2021, public code) does.
+    """
+
+    def __init__(self, config: SmallEncoderConfig | None = None, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config or SmallEncoderConfig()
+        self.width = self.config.width
+        a, b, c = self.config.channels
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.layers = nn.Sequential(
+                nn.Conv2d(1, a, 4, 2, 1), nn.ReLU(),
+                nn.Conv2d(a, b, 4, 2, 1), nn.ReLU(),
+                nn.Conv2d(b, c, 3, 1, 1), nn.ReLU(),
+                nn.Flatten(),
+                nn.Linear(c * 64, self.width), nn.LayerNorm(self.width), nn.Tanh(),
+            )  # fmt: skip
+
+    def forward(self, obs: Tensor) -> Tensor:
+        if obs.shape[1:] != IMAGE_SHAPE:
+            raise ValueError(f"images are {tuple(obs.shape)}; give (batch, {', '.join(map(str, IMAGE_SHAPE))})")
+        return self.layers(grey_to_float(obs))
+
+
+def grey_to_float(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [-0.5, 0.5]; float images as they are."""
+    return images.float().mul_(1.0 / 255.0).sub_(0.5) if images.dtype == torch.uint8 else images

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import Cell, Claim, Context, curves, grouped_bars, run_cells, write_rows
-from bench.insertion_claims import make_claims
+from bench.insertion_claims import attempts, make_claims
 from bench.insertion_tables import ABLATIONS, COLUMNS, CONNECTORS, DEVELOPMENT, TEST, Table, ablation_rows, thesis_rows
 from priorrl_core.errors import UserError, nearest
 from priorrl_core.reporting.intervals import moving_rate, wilson
@@ -50,7 +50,7 @@ def run(context: Context) -> list[Claim]:
     write_rows(context.out / "table7.csv", ablation_rows(tables["II"]))
     for scenario, table in tables.items():
         _plots(context.out, scenario, table, cells)
-    return make_claims(tables["I"], tables["II"])
+    return [*make_claims(tables["I"], tables["II"]), *attempts(context.out / "attempts.csv")]
 
 
 def key(job: Job) -> str:
@@ -200,7 +200,7 @@ def _judged(prefix: str, env: Any, policy: Any, job: Job, judge: Any) -> Cell:
     from priorrl_core.training.evaluate import evaluate
 
     result = evaluate(env, policy, job.eval_trials, job.seed + EVAL_SEED, job.scenario, judge)
-    counts = {f"{prefix}{k}": v for k, v in result.confusion().items()}
+    counts = {f"{prefix}{k}": v for k, v in result.confusion().items()} if judge else {}
     return {
         f"{prefix}successes": sum(result.success),
         f"{prefix}faults": sum(bool(f) for f in result.faults),

@@ -117,10 +117,10 @@ class TransitionReplay:
 
     def batch(self, rows: Tensor) -> TransitionBatch:
         """The given rows (B,) as a batch."""
-        pick = {name: self.columns[name].index_select(0, rows)
-                for name in ("obs", "action", "reward", "next_obs", "terminated")}
-        pick["terminated"] = pick["terminated"].float()
-        return TransitionBatch(**pick)
+        obs, action, reward, next_obs, terminated = (
+            self.columns[name].index_select(0, rows)
+            for name in ("obs", "action", "reward", "next_obs", "terminated"))
+        return TransitionBatch(obs, action, reward, next_obs, terminated.float())
 
     # ---- files ---------------------------------------------------------------------------------------
 

@@ -22,6 +22,10 @@ from priorrl_nodes.messages import image_message, stamp_of, state_message
 from priorrl_nodes.qos import CONTROL, LATCHED
 from priorrl_nodes.upstream import SoleUpstream
 
+_LATE = 1000
+"""As in the safety gate: numbers start at the microsecond of the controller's start, a rival's are millions
+away, and are seen before discovery names the rival."""
+
 
 class Simulator(ManagedNode):
     """In lockstep a command advances the world by one period; with ``pace`` wall the steady clock does."""
@@ -47,7 +51,7 @@ class Simulator(ManagedNode):
         self.world = InsertionWorld(load_connector(self.param("connector")), robot, task, self.param("seed"))
         self.names = list(robot.joint_names)
         self.session = time.time_ns()
-        self.executed_seq, self.zeroed = 0, True
+        self.executed_seq, self.newest_seq, self.zeroed = 0, 0, True
         self.goal: Goal | None = None
         self.fresh: tuple[CartesianCommand, float] | None = None
         self.lockstep = self.param("pace") == "lockstep"
@@ -90,6 +94,13 @@ class Simulator(ManagedNode):
                 throttle_duration_sec=1.0,
             )
             return
+        if command.seq < self.newest_seq - _LATE:
+            self.get_logger().error(
+                f"safe_command has two publishers (seq {command.seq} after {self.newest_seq}): refused; stop one "
+                "of them",
+                throttle_duration_sec=1.0,
+            )
+            return
         if command.session != self.session:
             self.get_logger().warning("a command of an earlier session is dropped", throttle_duration_sec=1.0)
         elif not self.lockstep:
@@ -129,6 +140,7 @@ class Simulator(ManagedNode):
         self.world.images = not resetting
         state = self.world.step(None if command is None else np.asarray(command.delta_m))
         self.executed_seq = 0 if command is None else command.seq
+        self.newest_seq = max(self.newest_seq, self.executed_seq)
         self.zeroed = self.zeroed and not resetting
         self.publish(state)
 

@@ -3,7 +3,8 @@
 A cell is (connector, scenario, seed, method). Every trial is judged by the simulator's ground truth, which no
 learner sees; all methods of a seed start from the same believed goals. ``--only`` takes words of: baselines,
 ours, ablations, I, II, ``development`` for the connectors that served to choose settings, and names of
-connectors. Without a name the test connectors are run.
+connectors. Without a name the test connectors are run. ``stored`` (with ``--resume``) only draws up the tables
+of the cells that are there.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Job:
 def run(context: Context) -> list[Claim]:
     """Runs what is asked for; leaves ``cells.csv``, ``table5.csv`` to ``table7.csv`` and plots."""
     jobs = [(key(j), j) for j in make_jobs(context)]
+    if "stored" in context.options:
+        jobs = [(name, job) for name, job in jobs if (context.cells / f"{name}.json").is_file()]
     cells = run_cells(context, jobs, work)
     flat = [{k: v for k, v in c.items() if not isinstance(v, (list, dict))} for c in cells]
     write_rows(context.out / "cells.csv", flat, sorted({k for row in flat for k in row}))
@@ -76,7 +79,7 @@ def make_jobs(context: Context) -> list[Job]:
     from priorrl_core.cli.paths import checkpoint_path
 
     only = set(context.options)
-    known = {"baselines", "ours", "ablations", "I", "II", "development", *CONNECTORS}
+    known = {"baselines", "ours", "ablations", "I", "II", "development", "stored", *CONNECTORS}
     for word in only - known:
         raise UserError(f"--only: unknown part '{word}'{nearest(word, known)}")
 

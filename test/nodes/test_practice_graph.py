@@ -91,7 +91,9 @@ def test_sigkill_of_the_learning_nodes_loses_nothing(tmp_path: Path, monkeypatch
     heads: list[PolicyVersion] = []
     records = graph_run(tmp_path / "run", checkpoint, monkeypatch, trials, KILLED, heads)
     assert [r.index for r in records] == list(range(trials))
-    assert [int(r.policy_versions[-1]) for r in records][1:] == list(range(trials - 1)), "lag one"
+    versions = [int(r.policy_versions[-1]) for r in records]
+    for trial, version in enumerate(versions[1:], 1):  # a restarted controller is given the newest alone
+        assert trial - 1 <= version <= trial, versions
     undisturbed = LearningJob(load_learner(checkpoint, SEED), None)
     for record in records:
         undisturbed.learn(record)

@@ -54,6 +54,8 @@ class Arm:
             bullet.setTimeStep(robot.physics_period_s)
         self.q, self.dq, self.raw = self.home.copy(), np.zeros(len(self.joints)), np.zeros(6)
         self._target, self._bias, self.peak_force_n = self.home.copy(), np.zeros(6), 0.0
+        self.filtered_n = np.zeros(3)
+        """Force behind the sensor's low pass: what the peak is taken of."""
 
     @property
     def tip_m(self) -> np.ndarray:
@@ -75,6 +77,7 @@ class Arm:
     def zero_force(self) -> None:
         """Makes the present reading zero (row 9.07)."""
         self._bias, self.peak_force_n = self.raw.copy(), 0.0
+        self.filtered_n[:] = 0.0
 
     def place(self, tip_m: np.ndarray) -> None:
         """Sets the arm there at once, at rest."""
@@ -109,18 +112,17 @@ class PositionServo:
 
     def __init__(self, robot: RobotProfile, force_margin_nm: tuple[float, ...]) -> None:
         self._forces = [f / _SUBSTEPS for f in force_margin_nm]  # Bullet spends a whole call's impulse on each substep
-        self._filtered = np.zeros(3)
         self._gains, self._ones = [0.1] * len(self._forces), [1.0] * len(self._forces)
         if len(self._forces) != len(robot.joint_names):
             raise ValueError(f"servo_margin_nm has {len(self._forces)} entries for {len(robot.joint_names)} joints")
 
     def reset(self) -> None:
-        self._filtered[:] = 0.0
+        """Keeps nothing."""
 
     def run(self, arm: Arm, target: np.ndarray) -> tuple[np.ndarray, float]:
         b, body, joints = arm.bullet, arm.body, arm.joints
         gravity, start = arm.gravity().tolist(), arm.q.copy()
-        total, peak, filtered = np.zeros(6), 0.0, self._filtered
+        total, peak, filtered = np.zeros(6), 0.0, arm.filtered_n
         for call in range(1, _CALLS + 1):
             way = start + (target - start) * (call / _CALLS)  # even speed: no hammering at the first contact
             b.setJointMotorControlArray(body, joints, p.POSITION_CONTROL, targetPositions=way.tolist(),
@@ -141,22 +143,20 @@ class TorqueLoop:
         self.impedance = JointImpedance(robot)
         self._ticks = round(robot.control_period_s / robot.physics_period_s)
         self._share = robot.physics_period_s / _SENSOR_LAG_S
-        self._filtered = np.zeros(3)
 
     def reset(self) -> None:
         self.impedance.reset()
-        self._filtered = np.zeros(3)
 
     def run(self, arm: Arm, target: np.ndarray) -> tuple[np.ndarray, float]:
         b, body, joints, torque = arm.bullet, arm.body, arm.joints, self.impedance.torque
-        gravity, total, peak = arm.gravity(), np.zeros(6), 0.0
+        gravity, total, peak, filtered = arm.gravity(), np.zeros(6), 0.0, arm.filtered_n
         for i in range(self._ticks):
             tau = torque(arm.q, arm.dq, target, gravity)
             b.setJointMotorControlArray(body, joints, p.TORQUE_CONTROL, forces=tau.tolist())
             b.stepSimulation()
             reaction = arm.read()
-            self._filtered += self._share * ((arm.bias - reaction)[:3] - self._filtered)
-            peak = max(peak, math.sqrt(float(self._filtered @ self._filtered)))
+            filtered += self._share * ((arm.bias - reaction)[:3] - filtered)
+            peak = max(peak, math.sqrt(float(filtered @ filtered)))
             if i >= self._ticks - _FORCE_WINDOW:
                 total += reaction
         return total / _FORCE_WINDOW, peak

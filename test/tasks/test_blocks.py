@@ -202,7 +202,7 @@ def _run(made, act, seed):
     trace, done, step = [obs], False, 0
     while not done:
         obs, reward, terminated, truncated, info = made.step(act(info, step))
-        trace.append(np.append(obs, reward))
+        trace.append(np.concatenate([obs, [reward, info["peak_force_n"]]]))
         done, step = terminated or truncated, step + 1
     return trace, info, step, terminated
 
@@ -255,7 +255,7 @@ def test_8_18_a_bias_of_the_command_spoils_the_hand_controller():
     for name, task in (("plain", TASK), ("biased", biased)):
         made = make_blocks(task)
         trace, info, _, _ = _run(made, lambda info, k: np.zeros(3), 0)
-        outcomes[name] = (sum(t[-1] for t in trace[1:]), info["ground_truth"]["success"])
+        outcomes[name] = (sum(t[-2] for t in trace[1:]), info["ground_truth"]["success"])
         made.close()
     assert outcomes["plain"][1] and not outcomes["biased"][1]
     assert outcomes["biased"][0] < outcomes["plain"][0] - 4.0

@@ -14,7 +14,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from priorrl_core.errors import UserError
 
-LOOK_S = 0.7
+LOOK_S = 1.5
 ASK_S = 0.5
 ANSWER_S = 3.0
 NEXT = {

@@ -156,8 +156,8 @@ def _simulation(path: Path, cells: Cells) -> None:
         grid = np.linspace(0, min(c[-1, 0] for c in curves), GRID)
         mean = np.mean([np.interp(grid, c[:, 0], c[:, 1]) for c in curves], axis=0)
         axes.plot(grid, mean, label=row, lw=1.3)
-    axes.set(title="Fixed blocks, biased controller, second simulator", xlabel="training step there", ylabel="success of 10 trials",
-             ylim=(-0.02, 1.05))  # fmt: skip
+    axes.set(title="Fixed blocks, biased controller, second simulator", xlabel="training step there",
+             ylabel="success of 10 trials", ylim=(-0.02, 1.05))  # fmt: skip
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
     _finish(figure, path)

@@ -35,7 +35,7 @@ def key(job: Job) -> str:
 
 def settings(job: Job) -> str:
     """Eight digits of everything that is read from configuration files."""
-    from bench.residual_cells import DEMOS, OTHER_SIMULATOR, REAL_TRACKING, block_task
+    from bench.residual_cells import DEMOS, OTHER_SIMULATOR, REAL_TRACKING, block_agent, block_task
     from bench.residual_jobs import ROW
     from priorrl_core.config import config_hash
     from priorrl_core.robots.profile import load_robot
@@ -44,11 +44,11 @@ def settings(job: Job) -> str:
 
     if job.task == "blocks":
         task = (block_task(job), OTHER_SIMULATOR, REAL_TRACKING) if job.part == "simulation" else (block_task(job),)
-        agent = "td3" if job.row != "controller" else ""
+        agent = block_agent(job)
     else:
         task, agent = (load_plug_task(), load_plug(job.task)), ROW[job.row].agent
     method = (load_residual_method(agent),) if agent else ()
-    demos = {"demos": DEMOS} if agent == "lfd" else {}
+    demos = {"demos": DEMOS} if agent.startswith("lfd") else {}
     return config_hash(dataclasses.asdict(job), load_robot(), *task, *method, demos)[:8]
 
 

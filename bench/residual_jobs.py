@@ -30,7 +30,7 @@ class Row:
     label: str
     residual: bool = False
     agent: str = ""
-    """Empty: nothing learns, the controller alone."""
+    """File ``config/methods/residual_<agent>.yaml``; empty: nothing learns, the controller alone."""
     view: str = "position"
     reward: str = "dense"
     demos: bool = False
@@ -41,15 +41,15 @@ ROWS = (
     Row("pure_dense", "Pure RL, dense", agent="sac"),
     Row("pure_sparse_sac", "Pure RL, sparse, SAC", agent="sac", reward="sparse"),
     Row("pure_sparse_td3", "Pure RL, sparse, TD3", agent="td3", reward="sparse"),
-    Row("pure_images_sac", "Pure RL, images, SAC", agent="sac", view="image", reward="image"),
-    Row("pure_images_td3", "Pure RL, images, TD3", agent="td3", view="image", reward="image"),
+    Row("pure_images_sac", "Pure RL, images, SAC", agent="sac_images", view="image", reward="image"),
+    Row("pure_images_td3", "Pure RL, images, TD3", agent="td3_images", view="image", reward="image"),
     Row("lfd_sparse", "RL + LfD, sparse", agent="lfd", reward="sparse", demos=True),
-    Row("lfd_images", "RL + LfD, images", agent="lfd", view="image", reward="image", demos=True),
+    Row("lfd_images", "RL + LfD, images", agent="lfd_images", view="image", reward="image", demos=True),
     Row("residual_dense", "Residual RL, dense", True, "sac"),
     Row("residual_sparse_sac", "Residual RL, sparse, SAC", True, "sac", reward="sparse"),
     Row("residual_sparse_td3", "Residual RL, sparse, TD3", True, "td3", reward="sparse"),
-    Row("residual_images_sac", "Residual RL, images, SAC", True, "sac", "image", "image"),
-    Row("residual_images_td3", "Residual RL, images, TD3", True, "td3", "image", "image"),
+    Row("residual_images_sac", "Residual RL, images, SAC", True, "sac_images", "image", "image"),
+    Row("residual_images_td3", "Residual RL, images, TD3", True, "td3_images", "image", "image"),
     Row("controller", "P controller", True),
 )
 ROW = {row.name: row for row in ROWS}
@@ -77,6 +77,10 @@ class Job:
     sim_steps: int = 0
     curve_every: int = 0
     """Steps between two evaluations during learning; 0: none."""
+    validate_every: int = 0
+    """Steps between two validations, of which the best policy is tested; 0: the last policy is."""
+    validation: int = 0
+    """Trials of one validation, with the exact goal and as many with noisy goals."""
 
 
 YAWS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
@@ -91,19 +95,20 @@ SAMPLES_YAW = 0.3
 class Size:
     """Steps, evaluation runs and seeds of one run of the bench."""
 
-    state_steps: int = 5000
-    image_steps: int = 3000
-    block_steps: int = 4000
-    sample_steps: int = 5000
-    real_steps: int = 5000
+    state_steps: int = 4000
+    image_steps: int = 2500
+    block_steps: int = 3000
+    sample_steps: int = 4000
+    real_steps: int = 4000
     sim_steps: int = 3000
     evals: int = 25
+    validation: int = 8
     trials: int = 20
     seeds: int = 3
     sample_seeds: int = 10
 
 
-QUICK = Size(300, 200, 300, 300, 300, 300, 5, 5, 1, 1)
+QUICK = Size(300, 200, 300, 300, 300, 300, 5, 2, 5, 1, 1)
 
 
 def make_jobs(context: Context) -> list[Job]:
@@ -132,8 +137,10 @@ def _part(part: str, size: Size, first: int) -> list[Job]:
 def _of_seed(part: str, size: Size, seed: int) -> list[Job]:
     if part == "tables":
         return [
-            Job(part, plug, r.name, seed, _steps(r, size), size.evals) for plug in PLUGS for r in rows_of(plug)
-        ]
+            Job(part, plug, r.name, seed, _steps(r, size), size.evals, validate_every=500 if r.agent else 0,
+                validation=size.validation if r.agent else 0)
+            for plug in PLUGS for r in rows_of(plug)
+        ]  # fmt: skip
     if part == "samples":
         rows = ("rl", "residual", "controller")
         return _blocks(part, size.sample_steps, size, seed, rows, [{"yaw_rad": SAMPLES_YAW}])

@@ -1,0 +1,95 @@
+"""The committed cells of the insertion bench give the committed claims, without prior data."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from bench.harness import Cell, Context, write_claims, write_rows  # noqa: E402
+from bench.insertion import Job, run, stem, stored  # noqa: E402
+from bench.insertion_claims import attempts, make_claims  # noqa: E402
+from bench.insertion_tables import ABLATIONS, TEST, Table  # noqa: E402
+from priorrl_core.errors import UserError  # noqa: E402
+
+RESULTS = ROOT / "bench" / "results" / "insertion"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_committed_cells_alone_give_the_committed_claims_and_tables(in_tmp: Path) -> None:
+    out = in_tmp / "results"
+    out.mkdir()
+    shutil.copy(RESULTS / "attempts.csv", out)
+    claims = run(Context("insertion", out, RESULTS / "cells", resume=True, options=("stored",)))
+    write_claims(out / "claims.csv", claims)
+    for name in ("claims.csv", "cells.csv", "table5.csv", "table6.csv", "table7.csv"):
+        assert rows_of(out / name) == rows_of(RESULTS / name), name
+    assert not (in_tmp / "runs").exists(), "no checkpoint was trained"
+
+
+def test_stored_without_resume_would_remove_the_cells(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--resume"):
+        run(Context("insertion", tmp_path, tmp_path / "cells", options=("stored",)))
+
+
+def test_stored_cells_of_two_checkpoints_are_not_mixed(tmp_path: Path) -> None:
+    job = Job("uk_g", "II", 0, "none_none", "", "", 50, 200)
+    assert stored(tmp_path, job) == []
+    (tmp_path / f"{stem(job)}_aaaaaaaa.json").write_text("{}")
+    assert stored(tmp_path, job) == [f"{stem(job)}_aaaaaaaa"]
+    (tmp_path / f"{stem(job)}_bbbbbbbb.json").write_text("{}")
+    with pytest.raises(UserError, match="two checkpoints.*aaaaaaaa.*bbbbbbbb"):
+        stored(tmp_path, job)
+
+
+def cell(connector: str, seed: int, method: str) -> Cell:
+    return {"connector": connector, "scenario": "II", "seed": seed, "method": method, "eval_trials": 50,
+            "practice_trials": 200, "offline_successes": 1, "online_successes": 40}
+
+
+def test_a_claim_has_as_many_seeds_as_its_poorest_figure() -> None:
+    cells = [cell(c, s, "daib_daib") for c in TEST for s in range(3)]
+    cells += [cell(c, 0, m) for c in TEST for m in ABLATIONS]
+    cells += [cell(TEST[0], 1, m) for m in ABLATIONS]
+    seeds = {c.claim: c.seeds for c in make_claims(Table.of([], "I"), Table.of(cells, "II"))}
+    ablated = [n for text, n in seeds.items() if "DAIB in" in text]
+    others = [n for text, n in seeds.items() if "DAIB in" not in text]
+    assert ablated == [1, 1, 1] and set(others) == {3}
+
+
+def attempt_rows(number: str, successes: int, seeds: int) -> list[dict[str, str | int]]:
+    return [{"attempt": number, "connector": c, "scenario": s, "stage": "online", "successes": successes,
+             "trials": 50, "seeds": seeds} for c in TEST for s in ("I", "II")]
+
+
+@pytest.mark.parametrize(
+    ("good", "missing", "outcome"),
+    [(38, 0, "holds"), (37, 0, "fails"), (50, 1, "fails")],  # 76 %, 74 %, and one connector not run
+)
+def test_attempts_hold_where_one_of_them_reached_the_goal_everywhere(
+    good: int, missing: int, outcome: str, tmp_path: Path
+) -> None:
+    second = attempt_rows("2", good, 3)
+    rows = [*attempt_rows("1", 10, 3), *second[missing:], *attempt_rows("3", 20, 2)]
+    write_rows(tmp_path / "attempts.csv", rows)
+    (claim,) = attempts(tmp_path / "attempts.csv")
+    assert (claim.verdict, claim.seeds) == (outcome, 2)
+
+
+def test_attempt_1_of_attempts_csv_is_the_committed_table() -> None:
+    tables = {"I": rows_of(RESULTS / "table5.csv"), "II": rows_of(RESULTS / "table6.csv")}
+    ours = {s: {r["connector"]: r for r in rows} for s, rows in tables.items()}
+    first = [r for r in rows_of(RESULTS / "attempts.csv") if r["attempt"] == "1"]
+    assert len(first) == 2 * 2 * len(TEST)
+    for r in first:
+        assert f"{r['successes']}/{r['trials']}" == ours[r["scenario"]][r["connector"]][f"{r['stage']} ours"]

@@ -1,10 +1,11 @@
-"""The committed cells of the insertion bench give the committed claims, without prior data."""
+"""The committed cells give the committed claims and tables, without prior data; what the keys of cells name."""
 
 from __future__ import annotations
 
 import csv
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from bench.harness import Cell, Context, write_claims, write_rows  # noqa: E402
 from bench.insertion import Job, run, stem, stored  # noqa: E402
 from bench.insertion_claims import attempts, make_claims  # noqa: E402
 from bench.insertion_tables import ABLATIONS, TEST, Table  # noqa: E402
+from bench.prior_data import PriorData  # noqa: E402
+from bench.reward import key as reward_key  # noqa: E402
+from bench.reward import make_folds, make_job  # noqa: E402
+from priorrl_core.data.episodes import read_connector_file  # noqa: E402
 from priorrl_core.errors import UserError  # noqa: E402
+from priorrl_core.tasks.collect import CollectConfig, collect  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results" / "insertion"
 
@@ -93,3 +99,48 @@ def test_attempt_1_of_attempts_csv_is_the_committed_table() -> None:
     assert len(first) == 2 * 2 * len(TEST)
     for r in first:
         assert f"{r['successes']}/{r['trials']}" == ours[r["scenario"]][r["connector"]][f"{r['stage']} ours"]
+
+
+def test_the_committed_reward_cells_alone_give_the_committed_table(in_tmp: Path) -> None:
+    """No data is there: the keys of the cells follow from the settings of a bench from scratch."""
+    import bench.reward
+
+    out = in_tmp / "results"
+    out.mkdir()
+    results = RESULTS.parent / "reward"
+    claims = bench.reward.run(Context("reward", out, results / "cells", resume=True))
+    write_claims(out / "claims.csv", claims)
+    for name in ("claims.csv", "runs.csv", "table8.csv", "other_families.csv"):
+        assert rows_of(out / name) == rows_of(results / name), name
+    assert not (in_tmp / "data").exists(), "nothing was collected"
+
+
+def test_the_key_of_a_reward_cell_names_settings_iterations_fold_and_data() -> None:
+    fold = make_folds(1, 0)[0]
+    settings = dict.fromkeys((*fold.train, *fold.test), "a")
+    job = make_job("daib", fold, settings, 1500)
+    others = [
+        make_job("erm", fold, settings, 1500),
+        make_job("daib", fold, settings, 300),
+        make_job("daib", replace(fold, test=fold.test[1:]), settings, 1500),
+        make_job("daib", fold, {**settings, fold.train[0]: "b"}, 1500),
+        replace(job, config=replace(job.config, hard_negatives=0.5)),
+    ]
+    assert len({reward_key(j) for j in (job, *others)}) == 6
+    assert reward_key(replace(job, files={"usb": "elsewhere.h5"})) == reward_key(job)
+
+
+def test_prior_data_is_named_by_what_it_was_made_of(in_tmp: Path) -> None:
+    config = CollectConfig(episodes_per_connector=1)
+    context = Context("reward", in_tmp, in_tmp / "cells", processes=1, data="mine")
+    data = PriorData(context, config)
+    expected = data.settings("usb")
+    assert PriorData(replace(context, seed=1), config).settings("usb") != expected
+    assert PriorData(context, CollectConfig()).settings("usb") != expected
+    files = data.files(["usb"])
+    assert files == {"usb": str(in_tmp / "data" / "bench_1" / "usb.h5")}
+    assert read_connector_file(files["usb"])[1]["config_hash"] == expected
+    Path("mine").mkdir()
+    collect(Path("mine"), ["usb"], 7, config)
+    assert data.settings("usb") == PriorData(replace(context, seed=7), config).settings("usb") != expected
+    assert data.files(["usb"]) == {"usb": str(in_tmp / "mine" / "usb.h5")}

@@ -115,6 +115,37 @@ def test_the_committed_reward_cells_alone_give_the_committed_table(in_tmp: Path)
     assert not (in_tmp / "data").exists(), "nothing was collected"
 
 
+def test_the_committed_drill_cells_alone_give_the_committed_claims(in_tmp: Path) -> None:
+    import bench.drill
+
+    results = RESULTS.parent / "drill"
+    claims = bench.drill.run(Context("drill", in_tmp, results / "cells", resume=True))
+    write_claims(in_tmp / "claims.csv", claims)
+    for name in ("claims.csv", "drill.csv"):
+        assert rows_of(in_tmp / name) == rows_of(results / name), name
+
+
+def drill_cell(region: bool, first: float, last: float, alarms: int) -> Cell:
+    return {"region": region, "region_first": first, "region_last": last, "inserted_first": 9, "inserted_last": 9,
+            "first_alarm": min(alarms, 1), "alarms": alarms}
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ([(True, 0.1, 0.9, 5), (False, 0.1, 0.1, 0)], ["holds", "holds", "holds"]),
+        ([(True, 0.1, 0.9, 0), (False, 0.1, 0.9, 0)], ["fails", "fails", "holds"]),  # it goes there anyway
+        ([(True, 0.9, 0.5, 5), (False, 0.1, 0.1, 5)], ["fails", "holds", "fails"]),  # it cries wolf
+    ],
+)
+def test_10_30_the_drill_is_held_against_its_control(
+    cells: list[tuple[bool, float, float, int]], expected: list[str]
+) -> None:
+    from bench.drill import claims
+
+    assert [c.verdict for c in claims([drill_cell(*c) for c in cells])] == expected
+
+
 def test_the_key_of_a_reward_cell_names_settings_iterations_fold_and_data() -> None:
     fold = make_folds(1, 0)[0]
     settings = dict.fromkeys((*fold.train, *fold.test), "a")

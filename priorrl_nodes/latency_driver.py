@@ -94,7 +94,7 @@ class Driver:
         """Waits for every node, then has the controller roll out the policy without end."""
         self._wait(lambda: self.image.get_subscription_count() >= 2, 60, "perception and reward")
         self._wait(lambda: all(p.get_subscription_count() for p in self.echo.values()), 30, "an echo")
-        client = self.node.create_client(SetMode, "controller/set_mode")
+        client: Any = self.node.create_client(SetMode, "controller/set_mode")
         self._wait(client.service_is_ready, 60, "the controller")
         self._wait(lambda: self.state.get_subscription_count() >= 3, 30, "the safety gate")
         self._publish()

@@ -95,7 +95,7 @@ def test_9_19_td3_learns_from_images(steady_torch):
     """Golden after 25 and 50 updates, before rounding has grown: weights changed by 1e-6 move these returns by less
     than 1e-5, but those after 300 updates by 0.8. The end has a bound instead."""
     reach = Reach(td3(images=True, exploration_std=0.2), images=True, batch_size=32)
-    assert reach.curve(150, 25)[-2:] == pytest.approx(GOLDEN_IMAGES, abs=0.01)
+    assert reach.curve(150, 25)[-2:] == pytest.approx(GOLDEN_IMAGES, abs=0.002)
     assert reach.curve(1050, 1050)[-1] > -2.5
 
 

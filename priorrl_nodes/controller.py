@@ -29,7 +29,7 @@ from priorrl_core.tasks.task import load_task
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import check_state, command_message, floats, force_of, time_ns, tip_of
 from priorrl_nodes.policy_shelf import Head, PolicyShelf
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, LATCHED, POLICY
 
 MODES = ("hold", "reset", "policy", "base", "search")
 SEARCHES = ("straight_down", "random_search", "spiral_search")
@@ -87,7 +87,7 @@ class Controller(ManagedNode):
         self.done = self.make_publisher(ControllerDone, "controller/done", CONTROL)
         self.make_subscription(RobotState, "robot_state", self.on_state, CONTROL)
         self.make_subscription(Latent, "latent", self.on_latent, CONTROL)
-        self.make_subscription(PolicyVersion, "policy", self.on_policy, LATCHED, always=True)
+        self.make_subscription(PolicyVersion, "policy", self.on_policy, POLICY, always=True)
         self.make_subscription(PolicyVersion, "policy/offline", self.on_offline, LATCHED, always=True)
         self.make_subscription(GateStatus, "safety_gate/status", self.on_gate, LATCHED, always=True)
         self.make_service(SetMode, "controller/set_mode", self.on_set_mode)

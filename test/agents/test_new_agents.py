@@ -4,12 +4,14 @@ from functools import partial
 
 import pytest
 import torch
-from small_agents import awac, batch, bc, ddpg, iql
+from small_agents import awac, batch, bc, ddpg, iql, mpo, snippets, svg
 
 from priorrl_core.agents.awac import AWACConfig
 from priorrl_core.agents.bc import BCConfig
 from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig, domain_config
+from priorrl_core.agents.mpo import MPOConfig
+from priorrl_core.agents.svg import SVGConfig
 from priorrl_core.config import build
 from priorrl_core.data.tensor_files import read_tensors, write_tensors
 from priorrl_core.errors import ConfigError, DataError
@@ -17,6 +19,9 @@ from priorrl_core.training.state import load_training, training_tensors
 
 AGENTS = {
     "bc": (bc, batch), "awac": (awac, batch), "iql": (iql, batch), "ddpg": (ddpg, partial(batch, demos=3)),
+    "mpo": (partial(mpo, target_period=5), snippets), "svg": (partial(svg, target_period=5), snippets),
+    "mpo of 3 tasks": (partial(mpo, tasks=3), partial(snippets, tasks=3)),
+    "svg without prior": (partial(svg, prior="none"), snippets),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize(("make", "feed"), AGENTS.values(), ids=AGENTS)
 
@@ -86,6 +91,8 @@ def test_seed_makes_the_agent_and_leaves_the_global_generator_alone(make, feed):
     (AWACConfig, {"weight_clip": 0.5}), (AWACConfig, {"value_samples": -1}), (AWACConfig, {"normalise": "batc"}),
     (AWACConfig, {"gaussian": {"dropout": 1.0}}), (AWACConfig, {"gaussian": {"log_std_init": 3.0}}),
     (DDPGConfig, {"l2": -1.0}), (DDPGConfig, {"random_probability": 2.0}), (DDPGConfig, {"return_range": [1.0, 0.0]}),
+    (MPOConfig, {"epsilon_mean": 0.0}), (MPOConfig, {"prior": "abn"}), (MPOConfig, {"tasks": 0}),
+    (SVGConfig, {"epsilon": 0.0}), (SVGConfig, {"policy_trunk": []}), (SVGConfig, {"discount": 1.0}),
     (IQLConfig, {"expectile": 1.0}), (IQLConfig, {"inverse_temperature": -1.0}),
 ])  # fmt: skip
 def test_wrong_settings_are_refused_by_name(config, wrong):

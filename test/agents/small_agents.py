@@ -7,6 +7,8 @@ from torch import Tensor
 
 from priorrl_core.agents.awac import AWAC, AWACConfig
 from priorrl_core.agents.bc import BC, BCConfig
+from priorrl_core.agents.bcq import BCQ, BCQConfig
+from priorrl_core.agents.bear import BEAR, BEARConfig
 from priorrl_core.agents.ddpg import DDPG, DDPGConfig
 from priorrl_core.agents.iql_state import IQL, IQLConfig
 from priorrl_core.agents.mpo import MPO, MPOConfig
@@ -49,6 +51,17 @@ def iql(seed: int = 0, size: int = 2, **config) -> IQL:
 def ddpg(seed: int = 0, size: int = 2, **config) -> DDPG:
     quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
     return DDPG(DDPGConfig(**quick), StateEncoder(size), 2, seed)
+
+
+BATCH_FAST = {**FAST, "vae_hidden": (32, 32), "learning_rate": 3e-3}
+
+
+def bcq(seed: int = 0, size: int = 2, **config) -> BCQ:
+    return BCQ(BCQConfig(**{**BATCH_FAST, **config}), StateEncoder(size), 2, seed)
+
+
+def bear(seed: int = 0, size: int = 2, **config) -> BEAR:
+    return BEAR(BEARConfig(**{**BATCH_FAST, "warm_updates": 0, **config}), StateEncoder(size), 2, seed)
 
 
 PRIOR_FAST = {"discount": 0.9, "learning_rate": 5e-3, "target_period": 20, "action_samples": 10}

@@ -4,10 +4,12 @@ from functools import partial
 
 import pytest
 import torch
-from small_agents import awac, batch, bc, ddpg, iql, mpo, snippets, svg
+from small_agents import awac, batch, bc, bcq, bear, ddpg, iql, mpo, snippets, svg
 
 from priorrl_core.agents.awac import AWACConfig
 from priorrl_core.agents.bc import BCConfig
+from priorrl_core.agents.bcq import BCQConfig
+from priorrl_core.agents.bear import BEARConfig
 from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig, domain_config
 from priorrl_core.agents.mpo import MPOConfig
@@ -21,6 +23,7 @@ AGENTS = {
     "bc": (bc, batch), "awac": (awac, batch), "iql": (iql, batch), "ddpg": (ddpg, partial(batch, demos=3)),
     "mpo": (partial(mpo, target_period=5), snippets), "svg": (partial(svg, target_period=5), snippets),
     "mpo of 3 tasks": (partial(mpo, tasks=3), partial(snippets, tasks=3)),
+    "bcq": (bcq, batch), "bear": (partial(bear, warm_updates=6), batch),
     "svg without prior": (partial(svg, prior="none"), snippets),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize(("make", "feed"), AGENTS.values(), ids=AGENTS)
@@ -93,6 +96,8 @@ def test_seed_makes_the_agent_and_leaves_the_global_generator_alone(make, feed):
     (DDPGConfig, {"l2": -1.0}), (DDPGConfig, {"random_probability": 2.0}), (DDPGConfig, {"return_range": [1.0, 0.0]}),
     (MPOConfig, {"epsilon_mean": 0.0}), (MPOConfig, {"prior": "abn"}), (MPOConfig, {"tasks": 0}),
     (SVGConfig, {"epsilon": 0.0}), (SVGConfig, {"policy_trunk": []}), (SVGConfig, {"discount": 1.0}),
+    (BCQConfig, {"phi": -0.1}), (BCQConfig, {"lam": 1.5}), (BCQConfig, {"vae_hidden": []}),
+    (BEARConfig, {"sigma": 0.0}), (BEARConfig, {"kernel": "laplacien"}), (BEARConfig, {"log_alpha_init": 11.0}),
     (IQLConfig, {"expectile": 1.0}), (IQLConfig, {"inverse_temperature": -1.0}),
 ])  # fmt: skip
 def test_wrong_settings_are_refused_by_name(config, wrong):

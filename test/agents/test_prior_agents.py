@@ -194,7 +194,7 @@ def test_tables_1_and_2():
         assert c.min_std**2 == pytest.approx(0.01)
     assert (m.epsilon, m.epsilon_mean, m.epsilon_covariance, m.eta_init, m.alpha_init) == (0.1, 5e-3, 1e-5, 3.0, 1.0)
     assert (s.epsilon, s.eta_init) == (0.2, 1.0)
-    _, std = mpo().policy.law(1e3 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(50, dtype=torch.int64))
+    _, std = mpo().policy.law(1e3 * steps(50).features, torch.zeros(50, dtype=torch.int64))
     assert float(std.detach().min()) >= 0.1
 
 

@@ -1,28 +1,23 @@
-"""What the online agents share: their interface, the settings of both, and their file."""
+"""What the agents with an actor and critics share: their settings, and networks on one encoder."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.critics import Critics
-from priorrl_core.agents.iql_agent import load_strict
 from priorrl_core.agents.networks import EnsembleMLP
-from priorrl_core.data.tensor_files import read_tensors, write_tensors
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
 
 
 @dataclass(frozen=True)
 class ActorCriticConfig:
-    """Settings of TD3 and SAC alike. The thesis gives none of them (spec 2.5, 3.7): all are ``ng``."""
+    """Settings of TD3, SAC and their kin. The thesis gives none of them (spec 2.5, 3.7): all are ``ng``."""
 
     hidden: tuple[int, ...] = (256, 256)
     """ng; rlkit's TD3 example has 400, 300."""
@@ -50,56 +45,26 @@ class ActorCriticConfig:
             raise ValueError("initial_scale must not be below 0")
 
 
-class ActorCriticAgent(nn.Module, ABC):
+class ActorCriticAgent(Agent):
     """An actor and twin critics on the features of one encoder; subclasses say how they learn.
 
     The encoder is trained by the critics' loss alone and has no slow copy: actor, critics and target critics
-    read the same features (as in DrQ-v2's public code). What the next update depends on besides the batch is
-    in ``state_dict()``, ``optimizer`` and ``generator``: ``training.state.training_tensors`` takes all three.
+    read the same features (as in DrQ-v2's public code).
     """
 
     kind = "actor_critic"
-    optimizer: torch.optim.Optimizer
 
     def __init__(self, config: ActorCriticConfig, encoder: ObservationEncoder, action_size: int,
-                 actor_outputs: int, seed: int) -> None:
-        super().__init__()
-        self.action_size, self.encoder, self.updates = action_size, encoder, 0
+                 actor_outputs: int, seed: int, critics: int = 2) -> None:
+        super().__init__(encoder, action_size, seed)
         weights = torch.Generator().manual_seed(seed)
-        self.critics = Critics(encoder.width, action_size, config.hidden, weights)
+        self.critics = Critics(encoder.width, action_size, config.hidden, weights, critics)
         self.actor = EnsembleMLP(1, (encoder.width, *config.hidden, actor_outputs), weights,
                                  last_scale=config.initial_scale)
-        self.generator = torch.Generator().manual_seed(seed)
-
-    # ---- interface -----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
-        """Actions (B, A) in [-1, 1] for observations (B, ...); ``generator`` draws the exploration."""
 
     @abstractmethod
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step; detached metrics, the same names at every call, none read from its tensor."""
-
-    # ---- files ---------------------------------------------------------------------------------------
-
-    def save(self, path: str | Path) -> None:
-        """The networks as one safetensors file; the configuration travels in its header."""
-        config = json.dumps(dataclasses.asdict(self.config))  # type: ignore[call-overload]
-        write_tensors(path, self.kind, self.state_dict(), {"config": config})
-
-    def restore(self, path: str | Path) -> None:
-        """Networks of a file of the same kind and architecture; DataError names what differs."""
-        load_strict(self, read_tensors(path, self.kind)[0], path)
-
-    def get_extra_state(self) -> Tensor:
-        """The number of updates: it sets the turn of the delayed actor."""
-        return torch.tensor([self.updates])
-
-    def set_extra_state(self, state: Tensor) -> None:
-        self.updates = int(state)
-
-    # ---- for subclasses ------------------------------------------------------------------------------
 
     def _adam(self, config: ActorCriticConfig, *others: dict[str, object]) -> torch.optim.Adam:
         """One Adam; a network whose gradients are None is left alone by its step."""
@@ -107,6 +72,3 @@ class ActorCriticAgent(nn.Module, ABC):
         groups = [{"params": judged, "lr": config.critic_rate},
                   {"params": list(self.actor.parameters()), "lr": config.actor_rate}, *others]
         return torch.optim.Adam(groups, fused=True)
-
-    def _normal(self, shape: Iterable[int]) -> Tensor:
-        return torch.randn(tuple(shape), generator=self.generator)

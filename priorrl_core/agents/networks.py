@@ -23,7 +23,8 @@ class EnsembleMLP(nn.Module):
             self.weights.append(nn.Parameter(_uniform((members, n_in, n_out), bound, generator)))
             self.biases.append(nn.Parameter(_uniform((members, 1, n_out), bound, generator)))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
+        """``dropout`` is the share of hidden units that ``generator`` switches off; acting leaves it at 0."""
         if x.dim() == 2:
             x = x.expand(self.members, *x.shape)
         last = len(self.sizes) - 2
@@ -34,6 +35,8 @@ class EnsembleMLP(nn.Module):
                 x = torch.baddbmm(bias, x, weight)
             if i < last:
                 x = torch.relu(x)
+                if dropout > 0.0:
+                    x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1.0 - dropout)
         return x
 
 

@@ -127,11 +127,6 @@ class TD3(ActorCriticAgent):
             q_demo = self.critics.of_action(features[-n:], batch.action[-n:], 1).squeeze(0)
         return losses.q_filter(q_demo, q_policy[-n:])
 
-    def _descend(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-
     def _move_targets(self) -> None:
         polyak([*self.critics.target.parameters(), *self.actor_target.parameters()],
                [*self.critics.online.parameters(), *self.actor.parameters()], self.config.target_rate)

@@ -5,9 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from priorrl_core.agents.awac import AWAC, AWACConfig
+from priorrl_core.agents.bc import BC, BCConfig
+from priorrl_core.agents.bcq import BCQ, BCQConfig
+from priorrl_core.agents.bear import BEAR, BEARConfig
+from priorrl_core.agents.ddpg import DDPG, DDPGConfig
+from priorrl_core.agents.iql_state import IQL, IQLConfig
+from priorrl_core.agents.mpo import MPO, MPOConfig
 from priorrl_core.agents.networks import EnsembleMLP
 from priorrl_core.agents.sac import SAC, SACConfig
+from priorrl_core.agents.svg import SVG, SVGConfig
 from priorrl_core.agents.td3 import TD3, TD3Config
+from priorrl_core.data.snippets import SnippetBatch
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import SmallEncoder, SmallEncoderConfig, StateEncoder
 
@@ -23,6 +32,63 @@ def td3(seed: int = 0, images: bool = False, size: int = 2, **config) -> TD3:
 def sac(seed: int = 0, images: bool = False, size: int = 2, **config) -> SAC:
     encoder = SmallEncoder(TINY_ENCODER, seed) if images else StateEncoder(size)
     return SAC(SACConfig(**{**FAST, "alpha_init": 0.2, **config}), encoder, 2, seed)
+
+
+def bc(seed: int = 0, size: int = 2, **config) -> BC:
+    return BC(BCConfig(**{"hidden": (32, 32), "learning_rate": 3e-3, **config}), StateEncoder(size), 2, seed)
+
+
+def awac(seed: int = 0, size: int = 2, **config) -> AWAC:
+    quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
+    return AWAC(AWACConfig(**quick), StateEncoder(size), 2, seed)
+
+
+def iql(seed: int = 0, size: int = 2, **config) -> IQL:
+    quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
+    return IQL(IQLConfig(**quick), StateEncoder(size), 2, seed)
+
+
+def ddpg(seed: int = 0, size: int = 2, **config) -> DDPG:
+    quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
+    return DDPG(DDPGConfig(**quick), StateEncoder(size), 2, seed)
+
+
+BATCH_FAST = {**FAST, "vae_hidden": (32, 32), "learning_rate": 3e-3}
+
+
+def bcq(seed: int = 0, size: int = 2, **config) -> BCQ:
+    return BCQ(BCQConfig(**{**BATCH_FAST, **config}), StateEncoder(size), 2, seed)
+
+
+def bear(seed: int = 0, size: int = 2, **config) -> BEAR:
+    return BEAR(BEARConfig(**{**BATCH_FAST, "warm_updates": 0, **config}), StateEncoder(size), 2, seed)
+
+
+PRIOR_FAST = {"discount": 0.9, "learning_rate": 5e-3, "target_period": 20, "action_samples": 10}
+
+
+def layers(hidden: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    return {"policy_trunk": hidden[:1], "policy_head": hidden[1:], "critic_trunk": hidden[:1],
+            "critic_head": hidden[1:]}
+
+
+def mpo(seed: int = 0, size: int = 2, hidden: tuple[int, ...] = (32, 32), **config) -> MPO:
+    return MPO(MPOConfig(**{**PRIOR_FAST, **layers(hidden), **config}), StateEncoder(size), 2, seed)
+
+
+def svg(seed: int = 0, size: int = 2, hidden: tuple[int, ...] = (32, 32), **config) -> SVG:
+    return SVG(SVGConfig(**{**PRIOR_FAST, **layers(hidden), **config}), StateEncoder(size), 2, seed)
+
+
+def snippets(rows: int = 6, length: int = 3, seed: int = 0, tasks: int = 1) -> SnippetBatch:
+    """Random snippets; those of odd number lack their last step."""
+    g = torch.Generator().manual_seed(seed)
+    valid = torch.ones(rows, length)
+    valid[1::2, -1] = 0.0
+    return SnippetBatch(torch.randn(rows, length, 2, generator=g), torch.rand(rows, length, 2, generator=g) * 2 - 1,
+                        torch.randn(rows, length, generator=g), torch.randn(rows, length, 2, generator=g),
+                        (torch.rand(rows, length, generator=g) < 0.2).float(), valid,
+                        torch.randint(tasks, (rows,), generator=g))
 
 
 def batch(rows: int = 8, seed: int = 0, demos: int = 0, images: bool = False) -> TransitionBatch:

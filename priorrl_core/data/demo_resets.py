@@ -1,4 +1,4 @@
-"""Episodes that start inside a demonstration (thesis section 5.4.4): for training alone, where states can be restored."""
+"""Episodes that start inside a demonstration (thesis section 5.4.4): for training, where states can be restored."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ class InsertionWorld:
         tip, rotation = self.kinematics.forward(self._q)
         image = self.render() if self.images else np.zeros((48, 48, 3), np.uint8)
         return WorldState(self.tick, round(self.tick * self.task.control_period_s * 1e9), image, self._q.copy(),
-                          self._dq.copy(), tip, _quaternion(rotation), self._wrench[:3].copy(),
+                          self._dq.copy(), tip, quaternion(rotation), self._wrench[:3].copy(),
                           self._wrench[3:].copy(), self._peak)
 
     def render(self) -> np.ndarray:
@@ -257,7 +257,7 @@ class InsertionWorld:
         self._folder.cleanup()
 
 
-def _quaternion(rotation: np.ndarray) -> np.ndarray:
+def quaternion(rotation: np.ndarray) -> np.ndarray:
     """(x, y, z, w) of a rotation (3, 3)."""
     m = rotation
     k = np.array([[m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],

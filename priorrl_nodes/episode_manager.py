@@ -36,7 +36,7 @@ from priorrl_nodes.closing import Closing, Outcome, Refused, closed_outcomes
 from priorrl_nodes.episode_script import Cancelled, EpisodeScript
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.patience import NodeLost, Patience
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED
+from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED, STEPS
 from priorrl_nodes.schedule import KINDS, Series
 
 SERVICES = {
@@ -89,13 +89,13 @@ class EpisodeManager(ManagedNode):
         self.truth = self.make_publisher(EpisodeTruth, "ground_truth/episode", EPISODE)
         self.metrics = self.make_publisher(Metrics, "metrics", CONTROL)
         hear = self.make_subscription
-        hear(RobotState, "robot_state", self.on_state, CONTROL)
-        hear(ResidualCommand, "residual_command", self._into("on_command"), CONTROL)
-        hear(CartesianCommand, "safe_command", self._into("on_safe"), CONTROL)
-        hear(Image, "camera/image_raw", self._into("on_image"), CONTROL)
-        hear(Reward, "reward", self._into("on_reward", wake=True), CONTROL)
-        hear(EpisodeTruth, "ground_truth/insertion", self._into("on_truth", wake=True), CONTROL)
-        hear(Latent, "latent", self._into("on_latent", wake=True), CONTROL)
+        hear(RobotState, "robot_state", self.on_state, STEPS)
+        hear(ResidualCommand, "residual_command", self._into("on_command"), STEPS)
+        hear(CartesianCommand, "safe_command", self._into("on_safe"), STEPS)
+        hear(Image, "camera/image_raw", self._into("on_image"), STEPS)
+        hear(Reward, "reward", self._into("on_reward", wake=True), STEPS)
+        hear(EpisodeTruth, "ground_truth/insertion", self._into("on_truth", wake=True), STEPS)
+        hear(Latent, "latent", self._into("on_latent", wake=True), STEPS)
         hear(ControllerDone, "controller/done", self.on_done, CONTROL)
         hear(GateStatus, "safety_gate/status", self.on_gate, LATCHED)
         hear(String, "recorder/closed", self.on_closed, LATCHED)
@@ -103,7 +103,7 @@ class EpisodeManager(ManagedNode):
         if self.sets_up():
             services["simulator/begin_episode"] = BeginEpisode
         if self.kind.tracked:
-            hear(JointState, "objects", self._into("on_objects", wake=True), CONTROL)
+            hear(JointState, "objects", self._into("on_objects", wake=True), STEPS)
         self.clients_of = {name: self.make_client(kind, name) for name, kind in services.items()}
         server = ActionServer(
             self,

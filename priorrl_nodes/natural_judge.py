@@ -18,7 +18,7 @@ from priorrl_nodes.messages import force_of, grey_array, tip_of
 PARTS = ("state", "signal", "image", "objects")
 NEEDS = {"dense": ("state",), "sparse": ("state", "signal"), "image": ("state", "image"),
          "assembly": ("state", "objects")}
-_KEPT = 4
+_KEPT = 100
 
 
 class NaturalJudge:

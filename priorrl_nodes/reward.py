@@ -24,7 +24,7 @@ from priorrl_nodes.diagnostics import Diagnostics
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import force_of, grey_array, image_array, objects_array, time_ns, tip_of
 from priorrl_nodes.natural_judge import NaturalJudge
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, LATCHED, STEPS
 
 MODES = ("daib", "sparse", "dense", "image", "assembly")
 #: The control path (perception, controller, gate) has the cores first; nobody waits for a reward [s].
@@ -72,12 +72,12 @@ class RewardNode(ManagedNode):
 
     def _listen_to_parts(self) -> None:
         """Natural rewards of plugs and blocks: every part has the stamp of its observation."""
-        self.make_subscription(RobotState, "robot_state", self.on_part_state, CONTROL)
-        self.make_subscription(JointState, "signals/stamped", self.on_part_signal, CONTROL)
+        self.make_subscription(RobotState, "robot_state", self.on_part_state, STEPS)
+        self.make_subscription(JointState, "signals/stamped", self.on_part_signal, STEPS)
         if self.kind.image_shape:
-            self.make_subscription(Image, "camera/image_raw", self.on_part_image, CONTROL)
+            self.make_subscription(Image, "camera/image_raw", self.on_part_image, STEPS)
         if self.kind.tracked:
-            self.make_subscription(JointState, "objects", self.on_part_objects, CONTROL)
+            self.make_subscription(JointState, "objects", self.on_part_objects, STEPS)
 
     def _warm_up(self) -> None:
         if self.model is not None:

@@ -69,6 +69,8 @@ def describe(options: Options) -> list[NodeSpec]:
     o = options
     pace = "wall" if o.driver != "simulator" else o.pace
     kind = load_kind(o.task, o.connector, o.observation)
+    if o.reward and o.reward not in kind.rewards:
+        raise ConfigError(f"reward '{o.reward}' does not fit task '{kind.name}'{nearest(o.reward, kind.rewards)}")
     if kind.residual:
         return _residual(o, kind, pace)
     nodes = [
@@ -76,7 +78,7 @@ def describe(options: Options) -> list[NodeSpec]:
         *_driver(o),
         _node("controller", robot=o.robot, task=o.task),
         _node("perception", torch=True, checkpoint=o.checkpoint),
-        _node("reward", torch=True, checkpoint=o.checkpoint),
+        _node("reward", torch=True, checkpoint=o.checkpoint, mode=o.reward or kind.rewards[0]),
         _node("goal_proposer", torch=True, checkpoint=o.checkpoint, connector=o.connector, task=o.task),
         _trainer(o),
         _node("recorder", run_dir=o.run_dir, task=o.task),
@@ -87,8 +89,9 @@ def describe(options: Options) -> list[NodeSpec]:
 
 def _residual(o: Options, kind: TaskKind, pace: str) -> list[NodeSpec]:
     """A task of chapter 8 or 9: natural reward, TD3 or SAC; perception only where the policy sees images."""
-    if o.reward and o.reward not in kind.rewards:
-        raise ConfigError(f"reward '{o.reward}' does not fit task '{kind.name}'{nearest(o.reward, kind.rewards)}")
+    if o.observation == "image":
+        raise ConfigError("the graph learns from observation 'position' alone; for images use the Gymnasium "
+                          "environment make_plug(view='image')")
     task, connector, seen = o.task, o.connector, o.observation
     nodes = [
         _node("safety_gate", robot=o.robot, pace=pace, run_dir=o.run_dir),

@@ -24,7 +24,10 @@ from priorrl_core.tasks.blocks_env import make_blocks  # noqa: E402
 from priorrl_core.tasks.plug import load_plug_task  # noqa: E402
 from priorrl_core.tasks.plug_env import make_plug  # noqa: E402
 from priorrl_core.tasks.residual import ResidualEnv  # noqa: E402
+from priorrl_core.training.residual_learner import ResidualLearner, load_residual_method  # noqa: E402
+from priorrl_core.training.residual_practice import ResidualPractice  # noqa: E402
 from priorrl_nodes.bringup import describe  # noqa: E402
+from priorrl_nodes.learning_job import LearningJob  # noqa: E402
 from priorrl_nodes.messages import octets  # noqa: E402
 from priorrl_nodes.policy_shelf import FROZEN_MLP  # noqa: E402
 from priorrl_nodes.qos import CONTROL, LATCHED  # noqa: E402
@@ -160,3 +163,33 @@ def test_blocks_are_the_same_task_in_the_graph_and_in_gymnasium(tmp_path: Path) 
         compare(env, policy(18), got, 4)
     finally:
         env.close()
+
+
+def test_the_trainer_learns_online_and_a_killed_one_loses_nothing(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Practice with TD3: versions run one behind, and the last head is, bit for bit, what an undisturbed learner
+    makes of the recorded episodes, though the trainer got SIGKILL on the way."""
+    method = tmp_path / "method.yaml"
+    method.write_text("{name: small, agent: td3, batch_size: 16, warmup_steps: 30, replay: 1000}")
+    monkeypatch.setattr(graph_rig, "stand_in_specs", lambda options, **_: describe(options))
+    graph = graph_rig.Graph(tmp_path / "run", task="usb", method=str(method), seed=6)
+    try:
+        heads = graph.rig.listen(PolicyVersion, "policy", LATCHED)
+        handle = graph.goal(count=4, kind="practice", policy="online", scenario="noisy", seed=6, deterministic=False)
+        result = handle.get_result_async()
+        assert graph.rig.spin_until(lambda: len(closed_episodes(graph.folder)) >= 2, 90), graph.logs()
+        graph.kill("trainer")
+        assert graph.rig.spin_until(result.done, 120), graph.logs()
+        assert result.result().result.episodes == 4, graph.logs()
+        assert graph.rig.spin_until(lambda: heads and heads[-1].version == 4, 60), graph.logs()
+        entries = closed_episodes(graph.folder, "practice")
+        got = [read_episode(graph.folder / e["file"], e["sha256"]) for e in entries]
+    finally:
+        graph.close()
+    assert [int(r.policy_versions[0]) for r in got] == [0, 0, 1, 2], "lag one"
+    assert all(np.abs(r.actions).max() > 0.1 for r in got), "it explores"
+    alone = LearningJob(ResidualPractice(ResidualLearner(load_residual_method(method), (4,), seed=6)), None)
+    for record in got:
+        alone.learn(record)
+    assert alone.learner.learner.version == 4 * got[0].length
+    assert heads[-1].safetensors.tobytes() == alone.learner.policy_head()

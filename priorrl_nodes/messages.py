@@ -56,6 +56,11 @@ def grey_array(message: Image) -> np.ndarray:
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
 
 
+def picture_array(message: Image) -> np.ndarray:
+    """uint8 (H, W, 3) or (H, W), whichever the camera publishes; for people."""
+    return grey_array(message) if message.encoding == "mono8" else image_array(message)
+
+
 def named_values(values: dict[str, float], stamp: Time) -> JointState:
     """Named numbers with a stamp, in the one standard message that has both, exactly."""
     out = JointState(name=list(values))

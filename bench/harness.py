@@ -148,7 +148,7 @@ def grouped_bars(
     errors: Mapping[str, Sequence[tuple[float, float]]] | None = None,
 ) -> None:
     """PNG of bars: one group a connector, one colour a method; ``errors`` are (low, high) values."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(max(6.0, 1.9 * len(groups)), 3.6), layout="constrained")
     width = 0.82 / max(1, len(series))
     for index, (name, values) in enumerate(series.items()):
@@ -176,7 +176,7 @@ def curves(
     y_label: str,
 ) -> None:
     """PNG of curves name -> (x, y)."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(7.0, 3.6), layout="constrained")
     for name, (x, y) in lines.items():
         axes.plot(x, y, label=name, lw=1.3)
@@ -187,7 +187,8 @@ def curves(
     plt.close(figure)
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Matplotlib's pyplot without a display."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -4,12 +4,11 @@ A cell is (connector, scenario, seed, method). Every trial is judged by the simu
 learner sees; all methods of a seed start from the same believed goals. ``--only`` takes words of: baselines,
 ours, ablations, I, II, ``development`` for the connectors that served to choose settings, and names of
 connectors. Without a name the test connectors are run. ``stored`` (with ``--resume``) only draws up the tables
-of the cells that are there.
+of the cells that are there; it needs neither prior data nor the checkpoint without DAIB.
 """
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from bench.harness import Cell, Claim, Context, curves, grouped_bars, run_cells, write_rows
 from bench.insertion_claims import attempts, make_claims
 from bench.insertion_tables import ABLATIONS, COLUMNS, CONNECTORS, DEVELOPMENT, TEST, Table, ablation_rows, thesis_rows
+from bench.keys import fingerprint
 from priorrl_core.errors import UserError, nearest
 from priorrl_core.reporting.intervals import moving_rate, wilson
 
@@ -41,9 +41,10 @@ class Job:
 
 def run(context: Context) -> list[Claim]:
     """Runs what is asked for; leaves ``cells.csv``, ``table5.csv`` to ``table7.csv`` and plots."""
-    jobs = [(key(j), j) for j in make_jobs(context)]
-    if "stored" in context.options:
-        jobs = [(name, job) for name, job in jobs if (context.cells / f"{name}.json").is_file()]
+    if "stored" in context.options and not context.resume:
+        raise UserError("--only stored: add --resume, or the stored cells would be made anew")
+    found = stored if "stored" in context.options else lambda _, job: [key(job)]
+    jobs = [(name, job) for job in make_jobs(context) for name in found(context.cells, job)]
     cells = run_cells(context, jobs, work)
     flat = [{k: v for k, v in c.items() if not isinstance(v, (list, dict))} for c in cells]
     write_rows(context.out / "cells.csv", flat, sorted({k for row in flat for k in row}))
@@ -58,20 +59,28 @@ def run(context: Context) -> list[Claim]:
 
 def key(job: Job) -> str:
     """File name of a cell; changes with whatever changes its outcome."""
+    return stem(job) + (f"_{fingerprint(job.agent, job.reward)}" if job.agent else "")
+
+
+def stem(job: Job) -> str:
+    """A cell's file name without its checkpoints."""
     return (
         f"{job.connector}_{job.scenario}_{job.method}_s{job.seed}_e{job.eval_trials}_p{job.practice_trials}"
-        + (f"_{fingerprint(job.agent, job.reward)}" if job.agent else "")
     )
 
 
-@functools.cache
-def fingerprint(agent: str, reward: str) -> str:
-    """Eight digits of the checkpoints that a cell starts from."""
-    from priorrl_core.config import config_hash
-    from priorrl_core.training.checkpoints import verify_checkpoint
+def stored(cells: Path, job: Job) -> list[str]:
+    """Name of the job's stored cell, if it is there.
 
-    folders = (agent, reward) if reward else (agent,)
-    return config_hash(*(verify_checkpoint(folder)["files"] for folder in folders))[:8]
+    The checkpoint without DAIB is not packaged, so its cells are found by the rest of their name; UserError where
+    cells of two such checkpoints lie side by side.
+    """
+    if job.method not in ABLATIONS:
+        return [key(job)] if (cells / f"{key(job)}.json").is_file() else []
+    names = sorted(p.stem for p in cells.glob(f"{stem(job)}_*.json"))
+    if len(names) > 1:
+        raise UserError(f"cells of two checkpoints: '{names[0]}' and '{names[1]}' in '{cells}'; remove one")
+    return names
 
 
 def make_jobs(context: Context) -> list[Job]:
@@ -100,7 +109,7 @@ def make_jobs(context: Context) -> list[Job]:
     if "baselines" in parts:
         jobs += [baseline(c, s, seed, m, main, evals) for c, s, seed in cells for m in BASELINES]
     if "ablations" in parts and "II" in scenarios:
-        plain = str(plain_checkpoint(context))
+        plain = "" if "stored" in only else str(plain_checkpoint(context))
         jobs += [
             Job(c, "II", seed, m, plain, main if m == "daib_none" else plain, evals, trials)
             for c, s, seed in sorted(cells, key=lambda cell: cell[2])  # whole seeds first, should time run out

@@ -43,7 +43,7 @@ def _online_good(table: Table) -> Claim:
         TABLE[table.scenario],
         _theirs(table.scenario, "online"),
         table.text("online"),
-        table.seeds,
+        table.seeds("online"),
         verdict(len(good), len(TEST)),
     )
 
@@ -57,7 +57,7 @@ def _better(table: Table, column: str, text: str) -> Claim:
         TABLE[table.scenario],
         f"{column}: {_theirs(table.scenario, column)}",
         f"{column}: {table.text(column)}; online: {table.text('online')}",
-        table.seeds,
+        table.seeds(column, "online"),
         verdict(len(good), len(TEST)),
     )
 
@@ -70,7 +70,7 @@ def _base_poor(table: Table) -> Claim:
         "issue 2 (not in the thesis)",
         "-",
         table.text("base"),
-        table.seeds,
+        table.seeds("base"),
         verdict(len(poor), len(TEST)),
     )
 
@@ -83,7 +83,7 @@ def _offline_poor(table: Table) -> Claim:
         TABLE["II"],
         _theirs("II", "offline"),
         table.text("offline"),
-        table.seeds,
+        table.seeds("offline"),
         verdict(len(poor), len(TEST)),
     )
 
@@ -101,7 +101,7 @@ def _ablation(table: Table, method: str) -> Claim:
         "thesis Table 7",
         theirs,
         f"{table.text(f'{method} online')}; both: {table.text('online')}",
-        table.seeds,
+        table.seeds(f"{method} online", "online"),
         verdict(len(worse), len(TEST)),
     )
 
@@ -120,7 +120,7 @@ def _only_both(table: Table) -> Claim:
             f"{n}: {'yes' if v else 'no'}"
             for n, v in zip(("both", "without in policy", "without in either"), (both, *others), strict=True)
         ),
-        table.seeds,
+        table.seeds("online", *(f"{m} online" for m in ABLATIONS)),
         outcome,
     )  # type: ignore[arg-type]
 
@@ -134,20 +134,32 @@ ATTEMPTS = {
 
 def attempts(path: Path) -> list[Claim]:
     """What was tried for 75 % everywhere: of each attempt the worst test connector, after practice where that
-    was run, before it otherwise (``attempts.csv``)."""
+    was run, before it otherwise (``attempts.csv``). Holds where one attempt reached it on all, in both scenarios."""
     if not path.is_file():
         return []
     with path.open() as stream:
         rows = [r for r in csv.DictReader(stream) if r["connector"] in TEST]
-    parts = []
+    parts, seeds, reached = [], [], []
     for number, what in ATTEMPTS.items():
-        mine = [r for r in rows if r["attempt"] == number]
-        practised = {(r["connector"], r["scenario"]) for r in mine if r["stage"] == "online"}
-        last = [r for r in mine if r["stage"] == "online" or (r["connector"], r["scenario"]) not in practised]
-        worst = min(last, key=lambda r: int(r["successes"]) / int(r["trials"]))
+        last = _last_stage([r for r in rows if r["attempt"] == number])
+        worst = min(last, key=_fraction)
         stage = "after" if worst["stage"] == "online" else "before"
         parts.append(
             f"{number} ({what}): worst {worst['connector']} {worst['scenario']} {worst['successes']}/"
             f"{worst['trials']} {stage} practice"
         )
-    return [Claim("attempts at 75% on every connector", "issue 2", ">= 75%", "; ".join(parts), 3, "fails")]
+        seeds.append(int(worst["seeds"]))
+        places = {(r["connector"], r["scenario"]) for r in last}
+        reached.append(len(places) == 2 * len(TEST) and _fraction(worst) >= GOOD)
+    text = "one of the attempts reaches 75% on every connector"
+    outcome: Verdict = "holds" if any(reached) else "fails"
+    return [Claim(text, "issue 2", ">= 75%", "; ".join(parts), min(seeds), outcome)]
+
+
+def _last_stage(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    practised = {(r["connector"], r["scenario"]) for r in rows if r["stage"] == "online"}
+    return [r for r in rows if r["stage"] == "online" or (r["connector"], r["scenario"]) not in practised]
+
+
+def _fraction(row: dict[str, str]) -> float:
+    return int(row["successes"]) / int(row["trials"])

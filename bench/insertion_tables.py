@@ -52,23 +52,25 @@ class Table:
 
     scenario: str
     counts: dict[tuple[str, str], tuple[int, int]]
-    seeds: int
+    runs: dict[tuple[str, str], frozenset[int]]
+    """Seeds behind each count."""
 
     @classmethod
     def of(cls, cells: list[dict[str, Any]], scenario: str) -> Table:
         counts: dict[tuple[str, str], tuple[int, int]] = {}
+        runs: dict[tuple[str, str], frozenset[int]] = {}
 
-        def add(connector: str, column: str, successes: int, trials: int) -> None:
+        def add(connector: str, column: str, seed: int, successes: int, trials: int) -> None:
             k, n = counts.get((connector, column), (0, 0))
             counts[connector, column] = (k + successes, n + trials)
+            runs[connector, column] = runs.get((connector, column), frozenset()) | {seed}
 
-        mine = [c for c in cells if c["scenario"] == scenario]
-        for c in mine:
+        for c in (c for c in cells if c["scenario"] == scenario):
             for stage in ("offline", "online") if c["practice_trials"] else ("",):
                 column = stage if c["method"] == "daib_daib" else f"{c['method']} {stage}".strip()
                 successes = c[f"{stage}_successes" if stage else "successes"]
-                add(c["connector"], column, int(successes), int(c["eval_trials"]))
-        return cls(scenario, counts, len({c["seed"] for c in mine}))
+                add(c["connector"], column, int(c["seed"]), int(successes), int(c["eval_trials"]))
+        return cls(scenario, counts, runs)
 
     def count(self, connector: str, column: str) -> tuple[int, int]:
         return self.counts.get((connector, column), (0, 0))
@@ -83,6 +85,10 @@ class Table:
     def connectors(self, column: str) -> list[str]:
         """Test connectors with figures in a column."""
         return [c for c in TEST if self.count(c, column)[1]]
+
+    def seeds(self, *columns: str) -> int:
+        """Seeds behind every figure of these columns: the least that a test connector has; 0 without figures."""
+        return min((len(self.runs[c, column]) for column in columns for c in self.connectors(column)), default=0)
 
     def text(self, column: str) -> str:
         """``dt12 140/150, ...`` of a column."""

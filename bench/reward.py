@@ -8,15 +8,19 @@ connectors and another seed each time: Table 8. The further runs leave out famil
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.harness import Cell, Claim, Context, Verdict, grouped_bars, run_cells, write_rows
-from bench.prior_data import connector_files
+from bench.prior_data import PriorData
+from priorrl_core.config import config_hash
 from priorrl_core.reporting.intervals import mean_interval
+from priorrl_core.rewards.config import RewardConfig, load_reward_config
+from priorrl_core.tasks.collect import CollectConfig
 
 THESIS = {"daib": 0.88, "vib": 0.79, "daib_lambda0": 0.77, "erm": 0.76, "dann": 0.71}
 SOURCE = "thesis Table 8 (real robots, 25 train / 5 held-out connectors)"
@@ -41,25 +45,21 @@ class Job:
 
     method: str
     fold: Fold
-    files: dict[str, str]
-    iterations: int
+    config: RewardConfig
+    settings: dict[str, str]
+    """Hash of what each connector's data was made of."""
+    files: dict[str, str] = field(default_factory=dict)
+    """HDF5 file of each connector; empty where the cell is stored."""
 
 
 def run(context: Context) -> list[Claim]:
     """Trains and judges; leaves ``table8.csv``, ``other_families.csv``, ``runs.csv``, ``accuracy.png``."""
     folds = make_folds(1 if context.quick else MAIN_RUNS + OTHER_RUNS, context.seed)
     names = sorted({n for f in folds for n in (*f.train, *f.test)})
-    files = {n: str(p) for n, p in connector_files(context, names, 20 if context.quick else 60).items()}
-    iterations = 300 if context.quick else 1500
-    jobs = [
-        (
-            f"{m}_fold{f.number}_s{context.seed}",
-            Job(m, f, {n: files[n] for n in (*f.train, *f.test)}, iterations),
-        )
-        for f in folds
-        for m in THESIS
-    ]
-    cells = run_cells(context, jobs, work)
+    data = PriorData(context, CollectConfig(episodes_per_connector=20) if context.quick else CollectConfig())
+    settings = {n: data.settings(n) for n in names}
+    jobs = [make_job(m, f, settings, 300 if context.quick else 1500) for f in folds for m in THESIS]
+    cells = run_cells(context, with_files(context, jobs, data), work)
     write_rows(context.out / "runs.csv", [{k: v for k, v in c.items() if k != "connectors"} for c in cells])
     main = [c for c in cells if c["fold"] < MAIN_RUNS]
     others = [c for c in cells if c["fold"] >= MAIN_RUNS]
@@ -77,6 +77,27 @@ def run(context: Context) -> list[Claim]:
         {"ours": [(rows[m]["low"], rows[m]["high"]) for m in THESIS]},
     )
     return [*claims(main), *(other_claims(others) if others else [])]
+
+
+def make_job(method: str, fold: Fold, settings: dict[str, str], iterations: int) -> Job:
+    """Settings of the method's file, with the bench's number of iterations."""
+    config = dataclasses.replace(load_reward_config(method), iterations=iterations)
+    return Job(method, fold, config, {n: settings[n] for n in (*fold.train, *fold.test)})
+
+
+def key(job: Job) -> str:
+    """File name of a cell; changes with whatever changes its outcome: settings, iterations, fold, data, judgement."""
+    digits = config_hash(job.config, job.fold, job.settings, {"images_per_class": IMAGES_PER_CLASS})[:8]
+    return f"{job.method}_fold{job.fold.number}_s{job.fold.seed}_{digits}"
+
+
+def with_files(context: Context, jobs: list[Job], data: PriorData) -> list[tuple[str, Job]]:
+    """Jobs by key; data is found, or collected, for those alone that have no stored cell."""
+    todo = [j for j in jobs if not (context.resume and (context.cells / f"{key(j)}.json").is_file())]
+    files = data.files(n for j in todo for n in j.settings)
+    return [
+        (key(j), dataclasses.replace(j, files={n: files[n] for n in j.settings}) if j in todo else j) for j in jobs
+    ]
 
 
 def make_folds(count: int, seed: int) -> list[Fold]:
@@ -106,16 +127,12 @@ def make_folds(count: int, seed: int) -> list[Fold]:
 
 def work(job: Job) -> Cell:
     """Trains one network and judges it; figures of accuracy and health."""
-    from priorrl_core.rewards.config import load_reward_config
     from priorrl_core.rewards.network import train_network
     from priorrl_core.training.runtime import configure_torch
 
     configure_torch()
-    import dataclasses
-
-    config = dataclasses.replace(load_reward_config(job.method), iterations=job.iterations)
     images, labels, domains = load_images(job.files, job.fold.train)
-    net, history = train_network(images, labels, domains, config, job.fold.seed)
+    net, history = train_network(images, labels, domains, job.config, job.fold.seed)
     cell = judge(net, job)
     last = dataclasses.asdict(history[-1]) if history else {}
     return {

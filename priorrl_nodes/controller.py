@@ -40,7 +40,7 @@ from priorrl_nodes.messages import (
     tip_of,
 )
 from priorrl_nodes.policy_shelf import Head, PolicyShelf
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, LATCHED, POLICY
 from priorrl_nodes.schedule import episode_seed_of
 from priorrl_nodes.senses import sensed
 
@@ -88,7 +88,7 @@ class Controller(ManagedNode):
             self.make_subscription(Latent, "latent", self.on_latent, CONTROL)
         if self.kind.tracked:
             self.make_subscription(JointState, "objects", self.on_objects, CONTROL)
-        self.make_subscription(PolicyVersion, "policy", self.on_policy, LATCHED, always=True)
+        self.make_subscription(PolicyVersion, "policy", self.on_policy, POLICY, always=True)
         self.make_subscription(PolicyVersion, "policy/offline", self.on_offline, LATCHED, always=True)
         self.make_subscription(GateStatus, "safety_gate/status", self.on_gate, LATCHED, always=True)
         self.make_service(SetMode, "controller/set_mode", self.on_set_mode)

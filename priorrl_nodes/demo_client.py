@@ -65,7 +65,7 @@ class DemoClient(Node):
 
     def __init__(self) -> None:
         super().__init__("demo_client")
-        self._client = ActionClient(self, RunEpisodes, "run_episodes")
+        self._client: Any = ActionClient(self, RunEpisodes, "run_episodes")
         self._stage = ""
         self._news = time.monotonic()
 

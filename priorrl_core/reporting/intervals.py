@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,8 +41,8 @@ def mean_interval(values: list[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def moving_rate(outcomes: list[bool], window: int) -> list[float]:
-    """Success fraction over the last ``window`` outcomes (fewer at the start), one value an outcome."""
+def moving_rate(outcomes: Sequence[float], window: int) -> list[float]:
+    """Mean of the last ``window`` outcomes (fewer at the start), one value an outcome; of successes: their rate."""
     sums = np.concatenate([[0.0], np.cumsum(np.asarray(outcomes, np.float64))])
     ends = np.arange(1, len(outcomes) + 1)
     starts = np.maximum(0, ends - window)

@@ -87,9 +87,10 @@ class Kinematics:
 
     def jacobian(self, q: np.ndarray) -> np.ndarray:
         """Geometric Jacobian (6, n) at the tip: rows 0..2 [m/rad], rows 3..5 [rad/rad], base frame."""
-        return self._jacobian(self.frames(q))
+        return self.jacobian_of(self.frames(q))
 
-    def _jacobian(self, frames: np.ndarray) -> np.ndarray:
+    def jacobian_of(self, frames: np.ndarray) -> np.ndarray:
+        """``jacobian`` where the transforms ``frames`` (n + 2, 4, 4) are known."""
         n = self.joints
         axis = frames[:n, :3, 2].T
         arm = frames[-1, :3, 3][:, None] - frames[:n, :3, 3].T
@@ -103,18 +104,19 @@ class Kinematics:
     # -- inverse ----------------------------------------------------------------------------------------
 
     def step(self, q: np.ndarray, position: np.ndarray, rotation: np.ndarray, iterations: int = 2,
-             damping: float = 1e-3, home_pull: float = 0.02) -> np.ndarray:
+             damping: float = 1e-3, home_pull: float = 0.02, frames: np.ndarray | None = None) -> np.ndarray:
         """Joint targets (n,) for a tip pose NEAR the pose at ``q``: damped least squares (Wampler 1986).
 
         Each iteration solves (J J^T + damping^2 I) y = e - J d and adds d + J^T y, where d is a small pull
         towards home in the null space (first iteration only). Joint limits are kept by clipping. No
         check of convergence: at steps of some millimetres two iterations leave less than 10 um.
+        ``frames`` are the transforms at ``q`` where known.
         """
         q = np.array(q, dtype=float)
         weight = self._eye * (damping * damping)
         for i in range(iterations):
-            frames = self.frames(q)
-            jacobian = self._jacobian(frames)
+            frames = self.frames(q) if i > 0 or frames is None else frames
+            jacobian = self.jacobian_of(frames)
             error = _pose_error(frames[-1], position, rotation)
             gram = jacobian @ jacobian.T
             gram += weight
@@ -166,6 +168,43 @@ class Kinematics:
         if miss <= POSITION_TOLERANCE_M and float(np.linalg.norm(error[3:])) <= ROTATION_TOLERANCE_RAD:
             return q, None
         return q, miss
+
+
+class Pose:
+    """Transforms and Jacobian at the arm's present angles, each computed at most once between two moves."""
+
+    def __init__(self, kinematics: Kinematics) -> None:
+        self._kinematics, self._q = kinematics, np.zeros(kinematics.joints)
+        self._frames: np.ndarray | None = None
+        self._jacobian: np.ndarray | None = None
+
+    def moved(self, q: np.ndarray) -> None:
+        """The joints are at ``q`` (n,) now; to be called again when somebody writes into that array."""
+        self._q, self._frames, self._jacobian = q, None, None
+
+    @property
+    def frames(self) -> np.ndarray:
+        """(n + 2, 4, 4), not to be written to."""
+        if self._frames is None:
+            self._frames = self._kinematics.frames(self._q)
+        return self._frames
+
+    @property
+    def jacobian(self) -> np.ndarray:
+        """(6, n), not to be written to."""
+        if self._jacobian is None:
+            self._jacobian = self._kinematics.jacobian_of(self.frames)
+        return self._jacobian
+
+    @property
+    def tip_m(self) -> np.ndarray:
+        """Position (3,) of the tip, the caller's."""
+        return self.frames[-1, :3, 3].copy()
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """Rotation (3, 3) of the tip, the caller's."""
+        return self.frames[-1, :3, :3].copy()
 
 
 def _pose_error(tip: np.ndarray, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:

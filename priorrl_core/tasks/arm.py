@@ -11,7 +11,7 @@ import pybullet as p
 from pybullet_utils.bullet_client import BulletClient
 
 from priorrl_core.control.impedance import JointImpedance
-from priorrl_core.robots.kinematics import Kinematics
+from priorrl_core.robots.kinematics import Kinematics, Pose
 from priorrl_core.robots.profile import RobotProfile
 from priorrl_core.tasks.blocks import Backend
 
@@ -34,7 +34,7 @@ class Arm:
     def __init__(self, bullet: BulletClient, urdf: Path, held_joint: str, robot: RobotProfile, backend: Backend,
                  force_margin_nm: tuple[float, ...]) -> None:
         self.bullet, self.robot, self.kinematics = bullet, robot, Kinematics(robot)
-        self.home = np.array(robot.home_rad)
+        self.home, self.pose = np.array(robot.home_rad), Pose(self.kinematics)
         self.rotation = self.kinematics.forward(self.home)[1]
         self.body = bullet.loadURDF(str(urdf), useFixedBase=True, flags=p.URDF_USE_INERTIA_FROM_FILE)
         names = {bullet.getJointInfo(self.body, i)[1].decode(): i for i in range(bullet.getNumJoints(self.body))}
@@ -53,17 +53,18 @@ class Arm:
         else:
             bullet.setTimeStep(robot.physics_period_s)
         self.q, self.dq, self.raw = self.home.copy(), np.zeros(len(self.joints)), np.zeros(6)
+        self.pose.moved(self.q)
         self._target, self._bias, self.peak_force_n = self.home.copy(), np.zeros(6), 0.0
         self.filtered_n = np.zeros(3)
         """Force behind the sensor's low pass: what the peak is taken of."""
 
     @property
     def tip_m(self) -> np.ndarray:
-        return self.kinematics.forward(self.q)[0]
+        return self.pose.tip_m
 
     @property
     def velocity_m_s(self) -> np.ndarray:
-        return self.kinematics.jacobian(self.q)[:3] @ self.dq
+        return self.pose.jacobian[:3] @ self.dq
 
     @property
     def force_n(self) -> np.ndarray:
@@ -85,20 +86,23 @@ class Arm:
         for joint, value in zip(self.joints, q, strict=True):
             self.bullet.resetJointState(self.body, joint, float(value), 0.0)
         self.q, self.dq, self._target = q.copy(), np.zeros(len(q)), q
+        self.pose.moved(self.q)
         self.level.reset()
 
     def step(self, delta_m: np.ndarray | None) -> None:
         """Set point = measured tip + increment (3,) [m], for one control period; None holds the set point."""
         if delta_m is not None:
-            self._target = self.kinematics.step(self.q, self.tip_m + delta_m, self.rotation)
+            self._target = self.kinematics.step(self.q, self.tip_m + delta_m, self.rotation, frames=self.pose.frames)
         self.raw, self.peak_force_n = self.level.run(self, self._target)
 
     def read(self) -> np.ndarray:
         """Takes the joints' state; returns the reaction (6,) at what is held."""
-        states = self.bullet.getJointStates(self.body, self.polled)
-        for k in range(len(self.joints)):
-            self.q[k], self.dq[k] = states[k][0], states[k][1]
-        return np.array(states[-1][2])
+        q, dq = self.q, self.dq
+        *moved, (_, _, reaction, _) = self.bullet.getJointStates(self.body, self.polled)
+        for k, (angle, speed, _, _) in enumerate(moved):
+            q[k], dq[k] = angle, speed
+        self.pose.moved(q)
+        return np.array(reaction)
 
     def gravity(self) -> np.ndarray:
         """Torques (n,) [N m] that hold the arm."""

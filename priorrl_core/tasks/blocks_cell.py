@@ -8,7 +8,7 @@ from priorrl_core.robots.profile import RobotProfile
 from priorrl_core.tasks.blocks import BLOCKS, BlockTask, Tracker, shifts_m, tilts_rad, tracker_rng
 from priorrl_core.tasks.blocks_world import BlockWorld
 from priorrl_core.tasks.success import assembly_done
-from priorrl_core.tasks.world import Truth, WorldState, quaternion
+from priorrl_core.tasks.world import Truth, WorldState
 
 _NO_IMAGE = np.zeros((0, 0), np.uint8)
 
@@ -64,9 +64,8 @@ class BlockCell:
 
     def state(self) -> WorldState:
         arm = self.world.arm
-        tip, rotation = arm.kinematics.forward(arm.q)
         return WorldState(self.tick, round(self.tick * self.task.control_period_s * 1e9), _NO_IMAGE, arm.q.copy(),
-                          arm.dq.copy(), tip, quaternion(rotation), arm.force_n, (arm.bias - arm.raw)[3:],
+                          arm.dq.copy(), arm.tip_m, arm.pose.rotation, arm.force_n, (arm.bias - arm.raw)[3:],
                           arm.peak_force_n)
 
     def objects(self) -> np.ndarray | None:

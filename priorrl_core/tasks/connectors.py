@@ -131,18 +131,18 @@ def list_connectors() -> list[str]:
 def load_connector(path_or_name: str | Path) -> ConnectorSpec:
     """The connector of a YAML file, or the packaged one of that name; ConfigError names the nearest.
 
-    ``NAME~2`` is its second variant (``tasks/variants.py``).
+    ``NAME~2`` is its second variant (``tasks/variants.py``). A path may have a tilde of its own.
     """
-    text, _, number = str(path_or_name).partition("~")
-    if number:
+    text = str(path_or_name)
+    if text.endswith((".yaml", ".yml")) or "/" in text:
+        return load(ConnectorSpec, Path(text))
+    text, tilde, number = text.partition("~")
+    if tilde:
         from priorrl_core.tasks.variants import variant
 
-        if not number.isdigit():
+        if not number.isdecimal():
             raise ConfigError(f"'{path_or_name}': after '~' comes the number of a variant, as in '{text}~2'")
         return variant(load_connector(text), int(number))
-    path = Path(text)
-    if path.suffix in (".yaml", ".yml") or "/" in text:
-        return load(ConnectorSpec, path)
     path = connector_dir() / f"{text}.yaml"
     if not path.is_file():
         raise ConfigError(f"unknown connector '{text}'{nearest(text, list_connectors())}")

@@ -38,12 +38,13 @@ class PlugWorld(InsertionWorld):
             size, size, self._fixed_view, self._projection, lightDirection=look.light_direction, shadow=0,
             lightAmbientCoeff=look.light_ambient, lightDiffuseCoeff=0.6, lightSpecularCoeff=0.1,
             renderer=p.ER_TINY_RENDERER, flags=p.ER_NO_SEGMENTATION_MASK)
-        rgb = np.asarray(rgba, np.uint8).reshape(IMAGE_SIZE, 2, IMAGE_SIZE, 2, 4)[..., :3]
-        return np.rint(rgb.mean(axis=(1, 3)) @ _LUMA).astype(np.uint8)
+        rgb = np.asarray(rgba, np.uint16).reshape(size, size, 4)[..., :3]
+        rows = rgb[0::2] + rgb[1::2]
+        return np.rint((rows[:, 0::2] + rows[:, 1::2]) / 4.0 @ _LUMA).astype(np.uint8)
 
     def velocity_m_s(self) -> np.ndarray:
         """Speed (3,) of the tip."""
-        return self.kinematics.jacobian(self._q)[:3] @ self._dq
+        return self.pose.jacobian[:3] @ self._dq
 
     def goal_image(self) -> np.ndarray:
         """What the camera sees with the plug fully in; at start-up only, the arm is set there at once."""

@@ -1,8 +1,9 @@
 """The same connector on another bench: ``usb~2`` has usb's shape and fit, another look and another turn.
 
-Prior data of few connectors, each on one bench, teaches a network the benches. A shop records the same
-connector in several cells; a variant is that: colours, light, camera mount, size of the plug's body and the
-turn of plug and socket about the vertical are drawn anew, from its name alone.
+Prior data of few connectors, each on one bench, may teach a network the benches; our own results do not
+confirm that variants mend it (``bench/results/README.md``). A shop records the same connector in several
+cells; a variant is that: colours, light, camera mount, size of the plug's body and the turn of plug and
+socket about the vertical are drawn anew, from its name alone.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pybullet_utils.bullet_client import BulletClient
 from priorrl_core.config import ROOT
 from priorrl_core.control.impedance import JointImpedance
 from priorrl_core.errors import DataError
-from priorrl_core.robots.kinematics import Kinematics
+from priorrl_core.robots.kinematics import Kinematics, Pose
 from priorrl_core.robots.profile import RobotProfile, load_robot
 from priorrl_core.tasks import scene, shapes
 from priorrl_core.tasks.connectors import ConnectorSpec
@@ -37,10 +37,15 @@ class WorldState:
     q: np.ndarray
     dq: np.ndarray
     tip_m: np.ndarray
-    tip_quat: np.ndarray
+    tip_rotation: np.ndarray
     force_n: np.ndarray
     torque_nm: np.ndarray
     peak_force_n: float
+
+    @property
+    def tip_quat(self) -> np.ndarray:
+        """(x, y, z, w)."""
+        return _quaternion(self.tip_rotation)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class InsertionWorld:
         self.task = task or load_task()
         self.seed, self.images, self.session = seed, images, next(_sessions)
         self.kinematics = Kinematics(self.robot)
+        self.pose = Pose(self.kinematics)
         self.impedance = JointImpedance(self.robot)
         self._substeps = round(self.task.control_period_s / self.robot.physics_period_s)
         self._home = np.array(self.robot.home_rad)
@@ -138,8 +144,8 @@ class InsertionWorld:
             delta_m = np.asarray(delta_m, dtype=np.float64)
             if delta_m.shape != (3,) or not np.isfinite(delta_m).all():
                 raise DataError(f"a command must be three finite metres, not {delta_m!r}")
-            tip, _ = self.kinematics.forward(self._q)
-            self._target = self.kinematics.step(self._q, tip + delta_m, self._rotation)
+            self._target = self.kinematics.step(self._q, self.pose.tip_m + delta_m, self._rotation,
+                                                frames=self.pose.frames)
         self._run()
         self.tick += 1
         return self.state()
@@ -152,7 +158,7 @@ class InsertionWorld:
         get, drive, step = b.getJointStates, b.setJointMotorControlArray, b.stepSimulation
         wrench = np.zeros(6)
         peak = 0.0
-        bias = self._bias
+        bias_x, bias_y, bias_z = self._bias[:3].tolist()
         first = self._substeps - _FORCE_WINDOW
         share = self.robot.physics_period_s / _SENSOR_LAG_S
         q, dq = self._q, self._dq
@@ -163,40 +169,42 @@ class InsertionWorld:
             if resist is not None:
                 resist()
             step()
-            states = get(arm, polled)
-            for k in range(7):
-                q[k] = states[k][0]
-                dq[k] = states[k][1]
-            reaction = states[7][2]
-            gx += share * (bias[0] - reaction[0] - gx)
-            gy += share * (bias[1] - reaction[1] - gy)
-            gz += share * (bias[2] - reaction[2] - gz)
-            peak = max(peak, gx * gx + gy * gy + gz * gz)
+            *moved, (_, _, reaction, _) = get(arm, polled)
+            for k, (angle, speed, _, _) in enumerate(moved):
+                q[k] = angle
+                dq[k] = speed
+            gx += share * (bias_x - reaction[0] - gx)
+            gy += share * (bias_y - reaction[1] - gy)
+            gz += share * (bias_z - reaction[2] - gz)
+            size = gx * gx + gy * gy + gz * gz
+            if size > peak:
+                peak = size
             if i >= first:
                 wrench += reaction
+        self.pose.moved(q)
         self._raw = wrench / _FORCE_WINDOW
-        self._wrench = bias - self._raw
+        self._wrench = self._bias - self._raw
         self._filtered = (gx, gy, gz)
         self._peak = math.sqrt(peak)
 
     def _contact_force(self) -> Callable[[], None] | None:
         """Resistance of the connector's contacts while the plug slides in or out; None far from the mouth."""
         force = self.connector.fit.holding_force_n
-        tip, _ = self.kinematics.forward(self._q)
+        tip = self.pose.tip_m
         mouth = self.goal_m[2] + self.connector.fit.depth_mm * 1e-3
         beside = np.abs(tip[:2] - self.goal_m[:2]).max()
         if force <= 0.0 or tip[2] > mouth + 0.008 or beside > 0.004:
             return None
-        lift = self.kinematics.jacobian(self._q)[2].copy()
-        start, height = self._q.copy(), float(tip[2])
-        b, arm, link = self._bullet, self._arm, self._plug
+        along = self.pose.jacobian[2].copy().dot
+        start, gap = self._q.copy(), float(mouth - float(tip[2]))
+        q, dq, moved = self._q, self._dq, np.zeros_like(start)
+        arm, link, push = self._arm, self._plug, self._bullet.applyExternalForce
 
         def apply() -> None:
-            depth = mouth - height - float(lift @ (self._q - start))
+            depth = gap - float(along(np.subtract(q, start, moved)))
             if depth > 0.0:
-                speed = float(lift @ self._dq)
-                grip = -force * math.tanh(speed / 0.005) * min(depth / 0.001, 1.0)
-                b.applyExternalForce(arm, link, (0.0, 0.0, grip), (0.0, 0.0, 0.0), p.LINK_FRAME)
+                grip = -force * math.tanh(float(along(dq)) / 0.005) * min(depth / 0.001, 1.0)
+                push(arm, link, (0.0, 0.0, grip), (0.0, 0.0, 0.0), p.LINK_FRAME)
 
         return apply
 
@@ -205,6 +213,7 @@ class InsertionWorld:
         self._q = np.array([s[0] for s in states[:-1]])
         self._dq = np.array([s[1] for s in states[:-1]])
         self._raw = np.array(states[-1][2])
+        self.pose.moved(self._q)
 
     # -- sensing ----------------------------------------------------------------------------------------
 
@@ -217,15 +226,14 @@ class InsertionWorld:
         self.zeroed = True
 
     def state(self) -> WorldState:
-        tip, rotation = self.kinematics.forward(self._q)
         image = self.render() if self.images else np.zeros((48, 48, 3), np.uint8)
         return WorldState(self.tick, round(self.tick * self.task.control_period_s * 1e9), image, self._q.copy(),
-                          self._dq.copy(), tip, quaternion(rotation), self._wrench[:3].copy(),
+                          self._dq.copy(), self.pose.tip_m, self.pose.rotation, self._wrench[:3].copy(),
                           self._wrench[3:].copy(), self._peak)
 
     def render(self) -> np.ndarray:
         """The wrist camera's picture, uint8 (48, 48, 3); pixels average 2 x 2 samples, as a sensor does."""
-        tip, rotation = self.kinematics.forward(self._q)
+        tip, rotation = self.pose.tip_m, self.pose.rotation
         turn = rotation @ self._rotation.T
         look = self.connector.look
         view = p.computeViewMatrix(tip + turn @ self._eye, tip + turn @ self._gaze, turn @ self._up)
@@ -240,8 +248,7 @@ class InsertionWorld:
 
     def truth(self) -> Truth:
         """Whether the plug is in: deep enough AND on the axis, so that going down beside does not count."""
-        tip, _ = self.kinematics.forward(self._q)
-        offset = tip - self.goal_m
+        offset = self.pose.tip_m - self.goal_m
         fit = self.connector.fit
         depth = fit.depth_mm * 1e-3 - float(offset[2])
         beside = float(np.abs(offset[:2]).max())
@@ -257,7 +264,7 @@ class InsertionWorld:
         self._folder.cleanup()
 
 
-def quaternion(rotation: np.ndarray) -> np.ndarray:
+def _quaternion(rotation: np.ndarray) -> np.ndarray:
     """(x, y, z, w) of a rotation (3, 3)."""
     m = rotation
     k = np.array([[m[0, 0] - m[1, 1] - m[2, 2], 0, 0, 0],

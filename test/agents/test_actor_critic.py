@@ -7,14 +7,25 @@ import torch
 from reach import demonstrations
 from small_agents import batch, copies, moved, sac, td3
 
+from priorrl_core.agents.actor_critic import ActorCriticAgent
 from priorrl_core.agents.sac import SACConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.config import build
 from priorrl_core.data.tensor_files import read_tensors, write_tensors
 from priorrl_core.errors import ConfigError, DataError
+from priorrl_core.perception.small_encoder import StateEncoder
 from priorrl_core.training.state import load_training, training_tensors
 
 MAKERS = pytest.mark.parametrize("make", [td3, sac])
+
+
+def test_an_agent_that_does_not_say_how_it_learns_cannot_be_made():
+    class Idle(ActorCriticAgent):
+        def act(self, obs, deterministic, generator=None):
+            return obs
+
+    with pytest.raises(TypeError, match="update"):
+        Idle(TD3Config(), StateEncoder(2), 2, 2, 0)
 
 
 @MAKERS

@@ -10,7 +10,7 @@ from priorrl_core.data.transitions import TransitionBatch
 
 SLOPES = torch.tensor([[0.0, 0.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]])
 GOLDEN = [-5.7765, -5.8247, -3.1663, -1.7239, -1.0067, -0.9494]
-GOLDEN_IMAGES = [-5.7773, -6.5879, -3.9947, -1.2722]
+GOLDEN_IMAGES = [-5.9936, -5.9928]
 
 
 def test_9_19_sac_target_by_hand():
@@ -97,6 +97,7 @@ def test_9_19_sac_learns_and_its_curve_is_golden(steady_torch):
 
 
 def test_9_19_sac_learns_from_images(steady_torch):
-    curve = Reach(sac(images=True), images=True, batch_size=32).curve(900, 300)
-    assert curve[-1] > -2.0
-    assert curve == pytest.approx(GOLDEN_IMAGES, abs=1.5)
+    """Golden after 25 and 50 updates, before rounding has grown; see the same test of TD3."""
+    reach = Reach(sac(images=True), images=True, batch_size=32)
+    assert reach.curve(150, 25)[-2:] == pytest.approx(GOLDEN_IMAGES, abs=0.002)
+    assert reach.curve(750, 750)[-1] > -2.0

@@ -9,7 +9,7 @@ from priorrl_core.data.transitions import TransitionBatch, sample_with_demos
 
 SLOPES = torch.tensor([[0.0, 0.0, 1.0, 2.0], [0.0, 0.0, 1.0, 2.0]])
 GOLDEN = [-5.7777, -5.7073, -3.3215, -1.9038, -0.9849, -0.8196]
-GOLDEN_IMAGES = [-5.7734, -10.5834, -9.5868, -1.0461]
+GOLDEN_IMAGES = [-5.6815, -6.1347]
 
 
 def test_8_10_td3_target_by_hand():
@@ -92,9 +92,11 @@ def test_9_19_td3_learns_and_its_curve_is_golden(steady_torch):
 
 
 def test_9_19_td3_learns_from_images(steady_torch):
-    curve = Reach(td3(images=True, exploration_std=0.2), images=True, batch_size=32).curve(1200, 400)
-    assert curve[-1] > -2.5
-    assert curve == pytest.approx(GOLDEN_IMAGES, abs=1.2)
+    """Golden after 25 and 50 updates, before rounding has grown: weights changed by 1e-6 move these returns by less
+    than 1e-5, but those after 300 updates by 0.8. The end has a bound instead."""
+    reach = Reach(td3(images=True, exploration_std=0.2), images=True, batch_size=32)
+    assert reach.curve(150, 25)[-2:] == pytest.approx(GOLDEN_IMAGES, abs=0.002)
+    assert reach.curve(1050, 1050)[-1] > -2.5
 
 
 def actor_gradient(agent, rows):

@@ -21,7 +21,7 @@ from priorrl_core.tasks.connectors import load_connector
 from priorrl_core.tasks.task import load_task
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import floats, image_array, octets
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED
+from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED, POLICY
 
 FEATURES = 8
 
@@ -85,7 +85,7 @@ class Trainer(ManagedNode):
     PARAMETERS = (Param("run_dir", "", "Run folder."),)
 
     def setup(self) -> None:
-        self.newest = self.make_publisher(PolicyVersion, "policy", LATCHED)
+        self.newest = self.make_publisher(PolicyVersion, "policy", POLICY)
         self.offline = self.make_publisher(PolicyVersion, "policy/offline", LATCHED)
         self.known = {e["episode_id"] for e in closed_episodes(self.param("run_dir"), "practice")}
         self.make_subscription(Episode, "episode", self.on_episode, EPISODE)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from bench.latency import claim, summary  # noqa: E402
+from bench.latency import claim, measure, summary  # noqa: E402
 
 
 def test_the_ratio_is_graph_to_echo_of_the_same_run() -> None:
@@ -20,8 +20,6 @@ def test_the_ratio_is_graph_to_echo_of_the_same_run() -> None:
 
 @pytest.mark.ros
 def test_image_to_residual_command_through_the_real_graph() -> None:
-    from bench.latency import measure
-
     samples = measure(20)
     assert samples.shape == (20, 3) and (samples > 0.0).all()
     assert np.median(samples[:, 0]) < 0.1, "one control period"

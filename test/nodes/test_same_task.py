@@ -31,7 +31,7 @@ from priorrl_nodes.bringup import describe  # noqa: E402
 from priorrl_nodes.learning_job import LearningJob  # noqa: E402
 from priorrl_nodes.messages import octets  # noqa: E402
 from priorrl_nodes.policy_shelf import FROZEN_MLP  # noqa: E402
-from priorrl_nodes.qos import CONTROL, LATCHED  # noqa: E402
+from priorrl_nodes.qos import CONTROL, POLICY  # noqa: E402
 from priorrl_nodes.schedule import Series  # noqa: E402
 from test.nodes import graph_rig  # noqa: E402
 
@@ -52,7 +52,7 @@ def start(folder: Path, actor: FrozenMLP, **options: Any) -> graph_rig.Graph:
         patch.setattr(graph_rig, "stand_in_specs",
                       lambda given, **_: [s for s in describe(given) if s.name != "trainer"])
         graph = graph_rig.Graph(folder, **options)
-    publisher = graph.rig.node.create_publisher(PolicyVersion, "policy", LATCHED)
+    publisher = graph.rig.node.create_publisher(PolicyVersion, "policy", POLICY)
     publisher.publish(PolicyVersion(architecture=FROZEN_MLP,
                                     safetensors=octets(np.frombuffer(actor.to_bytes(), np.uint8))))
     return graph
@@ -175,7 +175,7 @@ def test_the_trainer_learns_online_and_a_killed_one_loses_nothing(
     monkeypatch.setattr(graph_rig, "stand_in_specs", lambda options, **_: describe(options))
     graph = graph_rig.Graph(tmp_path / "run", task="usb", method=str(method), seed=6)
     try:
-        heads = graph.rig.listen(PolicyVersion, "policy", LATCHED)
+        heads = graph.rig.listen(PolicyVersion, "policy", POLICY)
         handle = graph.goal(count=4, kind="practice", policy="online", scenario="noisy", seed=6, deterministic=False)
         result = handle.get_result_async()
         assert graph.rig.spin_until(lambda: len(closed_episodes(graph.folder)) >= 2, 90), graph.logs()

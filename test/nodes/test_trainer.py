@@ -17,7 +17,7 @@ from priorrl_core.data.run_index import INDEX, append_line  # noqa: E402
 from priorrl_core.training.checkpoints import load_learner  # noqa: E402
 from priorrl_core.training.runtime import configure_torch  # noqa: E402
 from priorrl_nodes.learning_job import LearningJob  # noqa: E402
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED  # noqa: E402
+from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED, POLICY  # noqa: E402
 from test.nodes.node_rig import Rig  # noqa: E402
 from test.nodes.test_recorder import episode  # noqa: E402
 from test.nodes.tiny_checkpoint import write_tiny  # noqa: E402
@@ -93,7 +93,7 @@ def test_the_node_publishes_a_version_for_each_episode_and_catches_up_after_a_ki
         rig: Rig, checkpoint: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     out = rig.node.create_publisher(Episode, "episode", EPISODE)
-    policies = rig.listen(PolicyVersion, "policy", LATCHED)
+    policies = rig.listen(PolicyVersion, "policy", POLICY)
     offline = rig.listen(PolicyVersion, "policy/offline", LATCHED)
     metrics = rig.listen(Metrics, "metrics", CONTROL)
     process = rig.start("trainer", checkpoint=checkpoint, run_dir=run, seed=3)

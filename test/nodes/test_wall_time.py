@@ -11,7 +11,7 @@ from std_srvs.srv import Trigger
 
 from priorrl.msg import CartesianCommand, ControllerDone, PolicyVersion, ResidualCommand, RobotState
 from priorrl.srv import SetMode
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, POLICY
 from test.nodes.graph_rig import Graph
 from test.nodes.stand_ins import head_message
 
@@ -56,7 +56,7 @@ def test_S_03_with_a_camera_300_ms_late_the_arm_holds_and_with_a_prompt_one_it_m
 
 
 def test_S_04_new_policy_versions_act_at_once_and_no_control_period_is_missed(graph: Graph) -> None:
-    policy = graph.rig.node.create_publisher(PolicyVersion, "policy", LATCHED)
+    policy = graph.rig.node.create_publisher(PolicyVersion, "policy", POLICY)
     assert graph.rig.connected(policy)
     heard = graph.rig.listen(ResidualCommand, "residual_command", CONTROL)
     states = graph.rig.listen(RobotState, "robot_state", CONTROL)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from priorrl_core.errors import ConfigError
-from priorrl_core.tasks.connectors import load_connector
+from priorrl_core.tasks.connectors import connector_dir, load_connector
 from priorrl_core.tasks.env import InsertionEnv
 from priorrl_core.tasks.variants import variant
 
@@ -47,3 +48,13 @@ def test_a_turned_plug_still_goes_in_with_no_error() -> None:
 def test_a_word_after_the_tilde_is_named() -> None:
     with pytest.raises(ConfigError, match="usb~2"):
         load_connector("usb~two")
+
+
+@pytest.mark.parametrize("place", ["dir~1/mine.yaml", "mine~2.yaml", "mine~two.yml"])
+def test_a_path_with_a_tilde_is_not_cut_at_the_tilde(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_text((connector_dir() / "usb.yaml").read_text())
+    assert load_connector(place) == load_connector("usb") == load_connector(tmp_path / place)

@@ -1,11 +1,12 @@
 """The yardstick of the latency bench: the least that a ROS 2 node in Python can do with an image.
 
-``python -m bench.latency_echo plain|events``: sends each image of ``bench/<kind>/image`` back on
+``python -m priorrl_nodes.latency_echo plain|events``: sends each image of ``bench/<kind>/image`` back on
 ``bench/<kind>/echo``, under rclpy's default executor or under the one that our nodes use.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 
@@ -24,17 +25,14 @@ def main(kind: str) -> None:
     node.create_subscription(Image, f"bench/{kind}/image", echo.publish, CONTROL)
     gc.collect()
     gc.freeze()
-    try:
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         if kind == "plain":
             rclpy.spin(node)
         executor = make_executor()
         executor.add_node(node)
         while rclpy.ok():
             executor.spin_once(timeout_sec=0.5)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
+    rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

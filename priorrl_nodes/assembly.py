@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 
 from priorrl.msg import CartesianCommand, Episode, EpisodeTruth, Latent, ResidualCommand, Reward, RobotState
-from priorrl_nodes.messages import floats, force_of, octets, stamp_of, time_ns, tip_of
+from priorrl_core.tasks.kinds import TaskKind, load_kind
+from priorrl_nodes.messages import floats, force_of, objects_array, octets, stamp_of, time_ns, tip_of
+
+#: Rewards that are no yes or no: their probability says whether it was done.
+GRADED = ("dense", "assembly")
 
 
 class EpisodeAssembly:
     """Collects what the graph says during one rollout. ``end_ns`` is the stamp of the last observation."""
 
-    def __init__(self, episode_id: str, goal_m: np.ndarray) -> None:
-        self.episode_id, self.goal_m = episode_id, np.asarray(goal_m)
+    def __init__(self, episode_id: str, goal_m: np.ndarray, kind: TaskKind | None = None) -> None:
+        self.episode_id, self.goal_m, self.kind = episode_id, np.asarray(goal_m), kind or load_kind()
         self.commands: dict[int, ResidualCommand] = {}
         self.executed: dict[int, CartesianCommand] = {}
         self.images: dict[int, Image] = {}
@@ -21,6 +25,7 @@ class EpisodeAssembly:
         self.rewards: dict[int, Reward] = {}
         self.truths: dict[int, EpisodeTruth] = {}
         self.latents: dict[int, Latent] = {}
+        self.objects: dict[int, JointState] = {}
 
     # ---- what comes in ---------------------------------------------------------------------------
     def on_command(self, message: ResidualCommand) -> None:
@@ -43,6 +48,9 @@ class EpisodeAssembly:
     def on_latent(self, message: Latent) -> None:
         self.latents[time_ns(message.header.stamp)] = message
 
+    def on_objects(self, message: JointState) -> None:
+        self.objects[time_ns(message.header.stamp)] = message
+
     def on_truth(self, message: EpisodeTruth) -> None:
         self.truths[time_ns(message.header.stamp)] = message
 
@@ -59,11 +67,12 @@ class EpisodeAssembly:
         """What has not come yet, in words; empty when the episode is whole."""
         stamps = self.stamps(end_ns)
         wanted: list[tuple[str, dict, list[int]]] = [
-            ("image", self.images, stamps),
+            ("image", self.images, stamps if self.kind.image_shape else []),
+            ("objects", self.objects, [end_ns] if self.kind.tracked else []),
             ("robot_state", self.states, stamps),
             ("safe_command", self.executed, [s for s in self.commands if s < end_ns]),
         ]
-        if self._by_policy():
+        if self._by_perception():
             wanted.append(("latent", self.latents, [end_ns]))
         if judged:
             wanted.append(("reward", self.rewards, stamps[1:]))
@@ -78,7 +87,8 @@ class EpisodeAssembly:
         last = self.rewards.get(end_ns)
         if last is None:
             return False, 0.0, "nobody"
-        return bool(last.reward > 0.5), float(last.probability), last.source
+        value = last.probability if last.source in GRADED else last.reward
+        return bool(value > 0.5), float(last.probability), last.source
 
     # ---- what goes out ---------------------------------------------------------------------------
     def episode(self, end_ns: int, judged: bool = True) -> Episode:
@@ -88,7 +98,8 @@ class EpisodeAssembly:
         rewards = [self.rewards[s] for s in stamps[1:]] if judged else []
         out = Episode(episode_id=self.episode_id, length=len(commands))
         out.header.stamp = stamp_of(end_ns)
-        pictures = b"".join(self.images[s].data.tobytes() for s in stamps)
+        seen = stamps if self.kind.image_shape else []
+        pictures = b"".join(self.images[s].data.tobytes() for s in seen)
         out.images = octets(np.frombuffer(pictures, np.uint8))
         out.features = floats(self._features(commands, end_ns), "f")
         out.proprio = floats([*(c.proprio for c in commands), self._proprio(self.states[end_ns])], "f")
@@ -108,19 +119,28 @@ class EpisodeAssembly:
         return np.concatenate([tip_of(state) - self.goal_m, force_of(state)]).astype(np.float32)
 
     def _features(self, commands: list[ResidualCommand], end_ns: int) -> np.ndarray:
-        """Features (T+1, F): what the actions answered, and of the last image; F is 0 without a policy."""
-        if not self._by_policy():
-            return np.zeros((len(commands) + 1, 0), np.float32)
+        """Features (T+1, F): what the actions answered, and of the last observation; F is 0 where the policy
+        needs perception and did not act."""
         rows = [np.asarray(c.features, np.float32) for c in commands]
+        if self.kind.observation == "position":
+            return np.stack([*rows, self._observation(end_ns)])
+        if not self._by_perception():
+            return np.zeros((len(commands) + 1, 0), np.float32)
         return np.stack([*rows, np.asarray(self.latents[end_ns].features, np.float32)])
 
-    def _by_policy(self) -> bool:
-        return any(len(c.features) for c in self.commands.values())
+    def _observation(self, stamp_ns: int) -> np.ndarray:
+        """The position view of the observation with that stamp."""
+        state, objects = self.states[stamp_ns], self.objects.get(stamp_ns)
+        poses = None if objects is None else objects_array(objects)
+        return self.kind.observe(tip_of(state), force_of(state), self.goal_m, poses)
+
+    def _by_perception(self) -> bool:
+        return self.kind.observation == "image" and any(len(c.features) for c in self.commands.values())
 
 
-def aborted_episode(episode_id: str, reason: str) -> Episode:
+def aborted_episode(episode_id: str, reason: str, kind: TaskKind) -> Episode:
     """An attempt that was given up: no steps, one empty observation, judged by nobody."""
     out = Episode(episode_id=episode_id, end_reason=reason, truncated=True, judge="nobody")
-    out.images = octets(np.zeros((48, 48, 3), np.uint8))
+    out.images = octets(np.zeros(kind.image_shape or 0, np.uint8))
     out.proprio = floats(np.zeros(6), "f")
     return out

@@ -11,6 +11,7 @@ from typing import Any
 
 from priorrl_core.config import config_dir
 from priorrl_core.errors import ConfigError, nearest
+from priorrl_core.tasks.kinds import TaskKind, load_kind
 
 Parameters = dict[str, bool | int | float | str]
 
@@ -49,6 +50,10 @@ class Options:
     operator: str = "simulated"
     ground_truth: bool = True
     view: bool = True
+    observation: str = "position"
+    """What the policy of a plug task sees: position or image."""
+    reward: str = ""
+    """Mode of the reward node; empty: the task's own."""
 
     def __post_init__(self) -> None:
         if self.driver not in DRIVERS:
@@ -63,16 +68,42 @@ def describe(options: Options) -> list[NodeSpec]:
     """All nodes of the graph, the safety gate first."""
     o = options
     pace = "wall" if o.driver != "simulator" else o.pace
+    kind = load_kind(o.task, o.connector, o.observation)
+    if o.reward and o.reward not in kind.rewards:
+        raise ConfigError(f"reward '{o.reward}' does not fit task '{kind.name}'{nearest(o.reward, kind.rewards)}")
+    if kind.residual:
+        return _residual(o, kind, pace)
     nodes = [
         _node("safety_gate", robot=o.robot, pace=pace, run_dir=o.run_dir),
         *_driver(o),
         _node("controller", robot=o.robot, task=o.task),
         _node("perception", torch=True, checkpoint=o.checkpoint),
-        _node("reward", torch=True, checkpoint=o.checkpoint),
+        _node("reward", torch=True, checkpoint=o.checkpoint, mode=o.reward or kind.rewards[0]),
         _node("goal_proposer", torch=True, checkpoint=o.checkpoint, connector=o.connector, task=o.task),
         _trainer(o),
         _node("recorder", run_dir=o.run_dir, task=o.task),
         _node("episode_manager", task=o.task, connector=o.connector, run_dir=o.run_dir, operator=o.operator),
+    ]
+    return [*nodes, _node("viewer", required=False, ports=VIEW_PORTS)] if o.view else nodes
+
+
+def _residual(o: Options, kind: TaskKind, pace: str) -> list[NodeSpec]:
+    """A task of chapter 8 or 9: natural reward, TD3 or SAC; perception only where the policy sees images."""
+    if o.observation == "image":
+        raise ConfigError("the graph learns from observation 'position' alone; for images use the Gymnasium "
+                          "environment make_plug(view='image')")
+    task, connector, seen = o.task, o.connector, o.observation
+    nodes = [
+        _node("safety_gate", robot=o.robot, pace=pace, run_dir=o.run_dir),
+        *_driver(o),
+        _node("controller", robot=o.robot, task=task, connector=connector, observation=seen),
+        _node("reward", task=task, connector=connector, mode=o.reward or kind.rewards[0]),
+        _node("goal_proposer", robot=o.robot, task=task, connector=connector),
+        _node("trainer", torch=True, task=task, connector=connector, observation=seen, run_dir=o.run_dir,
+              seed=o.seed, method=o.method or "td3"),
+        _node("recorder", run_dir=o.run_dir, task=task, connector=connector),
+        _node("episode_manager", task=task, connector=connector, observation=seen, run_dir=o.run_dir,
+              operator=o.operator),
     ]
     return [*nodes, _node("viewer", required=False, ports=VIEW_PORTS)] if o.view else nodes
 

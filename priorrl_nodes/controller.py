@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 import numpy as np
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from priorrl.msg import (
@@ -19,39 +19,33 @@ from priorrl.msg import (
     RobotState,
 )
 from priorrl.srv import SetMode
+from priorrl_core.control.base_controllers import ObservingBase
+from priorrl_core.control.control_noise import control_noise_rng
 from priorrl_core.control.exploration import Exploration
-from priorrl_core.control.p_controller import PController
 from priorrl_core.control.residual import compose
-from priorrl_core.control.search import Search, make_search
+from priorrl_core.control.search import make_search
+from priorrl_core.errors import DataError
+from priorrl_core.robots.kinematics import Kinematics
 from priorrl_core.robots.profile import load_robot
-from priorrl_core.tasks.reset_path import reset_step
-from priorrl_core.tasks.task import load_task
+from priorrl_core.tasks.kinds import OBSERVATIONS, load_kind
+from priorrl_nodes.doing import Task, keep
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
-from priorrl_nodes.messages import check_state, command_message, floats, force_of, time_ns, tip_of
+from priorrl_nodes.messages import (
+    check_state,
+    command_message,
+    floats,
+    force_of,
+    objects_array,
+    time_ns,
+    tip_of,
+)
 from priorrl_nodes.policy_shelf import Head, PolicyShelf
 from priorrl_nodes.qos import CONTROL, LATCHED, POLICY
+from priorrl_nodes.schedule import episode_seed_of
+from priorrl_nodes.senses import sensed
 
 MODES = ("hold", "reset", "policy", "base", "search")
 SEARCHES = ("straight_down", "random_search", "spiral_search")
-
-
-@dataclass
-class Task:
-    """What SetMode asked for, and how far it is."""
-
-    request: SetMode.Request
-    goal_m: np.ndarray
-    target_m: np.ndarray
-    rng: np.random.Generator
-    head: Head | None = None
-    exploration: Exploration | None = None
-    search: Search | None = None
-    session: int | None = None
-    steps: int = 0
-    answered: int | None = None
-    sent: CartesianCommand | None = None
-    waiting_for: str = "state"
-    moved_s: float = field(default_factory=time.monotonic)
 
 
 class Controller(ManagedNode):
@@ -59,17 +53,20 @@ class Controller(ManagedNode):
 
     PARAMETERS = (
         Param("robot", "sawyer", "Robot profile."),
-        Param("task", "insertion", "Task: a name or a YAML file (base gain, residual limit, horizon)."),
+        Param("task", "insertion", "Task: a name or a YAML file (base controller, residual limit, horizon)."),
+        Param("connector", "", "Connector, where the task's file does not name it."),
+        Param("observation", "position", "What the policy of a plug task sees.", options=OBSERVATIONS),
         Param("exploration_std", -1.0, "Standard deviation of exploration; -1: the policy's own.", -1.0, 1.0),
         Param("max_age_s", 0.2, "Oldest camera image that a command may answer; older: hold [s].", 0.0, 5.0),
         Param("resend_s", 0.5, "Unanswered for so long, the last command is sent again [s].", 0.05, 10.0),
     )
 
     def setup(self) -> None:
-        self.task = load_task(self.param("task"))
-        self.joints = len(load_robot(self.param("robot")).joint_names)
-        self.base = PController(np.array(self.task.base_gain), np.array(self.task.base_limit_m))
-        self.limit_m = np.array(self.task.residual_limit_m)
+        self.kind = load_kind(*(self.param(n) for n in ("task", "connector", "observation")))
+        robot = load_robot(self.param("robot"))
+        self.joints, self.kinematics = len(robot.joint_names), Kinematics(robot)
+        self.base, self.limit_m = self.kind.base(), self.kind.residual_limit_m
+        self.observing = self.base if isinstance(self.base, ObservingBase) else None
         self.seq = time.time_ns() // 1000  # a restarted controller continues above its predecessor
         self.noise_std = None if self.param("exploration_std") < 0.0 else float(self.param("exploration_std"))
         self.max_age_s, self.resend_s = self.param("max_age_s"), self.param("resend_s")
@@ -78,6 +75,7 @@ class Controller(ManagedNode):
         self.states: OrderedDict[int, RobotState] = OrderedDict()
         self.newest: RobotState | None = None
         self.latents: OrderedDict[int, Latent] = OrderedDict()
+        self.objects: OrderedDict[int, np.ndarray] = OrderedDict()
         self.policies = PolicyShelf()
         self._entities_of_control()
 
@@ -86,7 +84,10 @@ class Controller(ManagedNode):
         self.residual = self.make_publisher(ResidualCommand, "residual_command", CONTROL)
         self.done = self.make_publisher(ControllerDone, "controller/done", CONTROL)
         self.make_subscription(RobotState, "robot_state", self.on_state, CONTROL)
-        self.make_subscription(Latent, "latent", self.on_latent, CONTROL)
+        if self.kind.observation == "image":
+            self.make_subscription(Latent, "latent", self.on_latent, CONTROL)
+        if self.kind.tracked:
+            self.make_subscription(JointState, "objects", self.on_objects, CONTROL)
         self.make_subscription(PolicyVersion, "policy", self.on_policy, POLICY, always=True)
         self.make_subscription(PolicyVersion, "policy/offline", self.on_offline, LATCHED, always=True)
         self.make_subscription(GateStatus, "safety_gate/status", self.on_gate, LATCHED, always=True)
@@ -100,8 +101,9 @@ class Controller(ManagedNode):
         if self.newest is not None and state.session != self.newest.session:
             self.states.clear()
             self.latents.clear()
+            self.objects.clear()
         self.newest = state
-        _keep(self.states, time_ns(state.header.stamp), state, 4)
+        keep(self.states, time_ns(state.header.stamp), state, 4)
         doing = self.doing
         if doing is not None and doing.session not in (None, state.session):
             self.finish(False, "node_lost: the arm's driver restarted")
@@ -109,8 +111,14 @@ class Controller(ManagedNode):
             self.act(state)
 
     def on_latent(self, latent: Latent) -> None:
-        stamp = time_ns(latent.header.stamp)
-        _keep(self.latents, stamp, latent, 4)
+        keep(self.latents, time_ns(latent.header.stamp), latent, 4)
+        self._act_on(time_ns(latent.header.stamp))
+
+    def on_objects(self, message: JointState) -> None:
+        keep(self.objects, time_ns(message.header.stamp), objects_array(message), 4)
+        self._act_on(time_ns(message.header.stamp))
+
+    def _act_on(self, stamp: int) -> None:
         if self.doing is not None and stamp in self.states:
             self.act(self.states[stamp])
 
@@ -136,7 +144,7 @@ class Controller(ManagedNode):
         doing.moved_s = time.monotonic()
         if doing.sent is not None:
             self.candidate.publish(doing.sent)
-        if doing.waiting_for in ("state", "latent") and self.observe.service_is_ready():
+        if doing.waiting_for in ("state", "latent", "objects") and self.observe.service_is_ready():
             self.observe.call_async(Trigger.Request())
 
     def on_set_mode(self, request: SetMode.Request, answer: SetMode.Response) -> SetMode.Response:
@@ -173,8 +181,14 @@ class Controller(ManagedNode):
 
     def _begin(self, request: SetMode.Request) -> Task:
         doing = Task(
-            request, np.array(request.goal_m), np.array(request.target_m), np.random.default_rng(request.seed)
+            request,
+            np.array(request.goal_m),
+            np.array(request.target_m),
+            np.random.default_rng(request.seed),
+            control_noise_rng(episode_seed_of(request.seed)),
         )
+        if request.mode != "reset":
+            self.base.reset()
         if request.mode == "search":
             doing.search = make_search(request.policy, request.seed)
         return doing
@@ -187,60 +201,70 @@ class Controller(ManagedNode):
             return
         if doing.request.mode == "reset":
             self._reset_step(doing, state)
-        elif doing.steps >= (doing.request.horizon or self.task.horizon):
+        elif doing.steps >= (doing.request.horizon or self.kind.horizon):
             self.finish(True, "horizon", state)
         elif state.zeroed:
             self._rollout_step(doing, state)
 
     def _reset_step(self, doing: Task, state: RobotState) -> None:
-        delta = reset_step(tip_of(state), doing.target_m, self.task)
+        delta = self.kind.reset_step(tip_of(state), doing.target_m)
         if delta is None:
             self.finish(True, "reached", state)
-        elif doing.steps >= self.task.reset_max_ticks:
+        elif doing.steps >= self.kind.reset_max_ticks:
             self.finish(False, "timeout: the start pose was not reached; check the workspace limits", state)
         else:
             self.send(doing, state, "reset", delta)
 
     def _rollout_step(self, doing: Task, state: RobotState) -> None:
         mode, tip, force = doing.request.mode, tip_of(state), force_of(state)
-        features, action, head = np.zeros(0), np.zeros(3, np.float32), None
+        seen = self._sight(doing, state)
+        if seen is None:
+            return
+        features, head = seen
         proprio = np.concatenate([tip - doing.goal_m, force]).astype(np.float32)
-        base = self.base(tip, doing.goal_m)
-        blend = doing.request.blend if mode == "policy" else 0.0
-        if mode == "policy":
-            seen = self._sight(doing, state)
-            if seen is None:
+        if self.observing is not None:
+            self.observing.observe(features)
+        base = np.array(self.base(sensed(self.kinematics, state, doing.steps), doing.goal_m), np.float64)
+        action = np.zeros(3, np.float32)
+        if head is not None:
+            try:
+                action = self._action(doing, head, features, proprio)
+            except DataError as error:
+                self.finish(False, f"policy: {error}", state)
                 return
-            features, head = seen
-            action = self._action(doing, head, features, proprio)
         elif doing.search is not None:
             base = doing.search.act(tip - doing.goal_m, force, doing.steps)
-        residual, total = compose(base, action, self.limit_m, blend)
+        residual, total = compose(base, action, self.limit_m, doing.request.blend if mode == "policy" else 0.0)
+        noisy = total + self.kind.noise.sample(doing.noise) if self.kind.noise.active else total
         step = doing.steps
-        self.send(doing, state, "controller", total)
+        self.send(doing, state, "controller", noisy)
         out = ResidualCommand(
             seq=self.seq, tick=state.tick, mode=mode, episode_id=doing.request.episode_id, step=step
         )
         out.header.stamp, out.header.frame_id = state.header.stamp, state.header.frame_id
-        out.base_m, out.residual_m, out.sum_m, out.blend = base, residual, total, blend
+        out.base_m, out.residual_m, out.sum_m = base, residual, total
+        out.blend = doing.request.blend if mode == "policy" else 0.0
         out.action, out.features, out.proprio = np.asarray(action, np.float32), floats(features, "f"), proprio
         out.policy_version = head.version if head else 0
         out.config_hash = head.config_hash if head else ""
         out.observation_age_s = self._age_s(state)
         self.residual.publish(out)
 
-    def _sight(self, doing: Task, state: RobotState) -> tuple[np.ndarray, Head] | None:
-        """Features of the state's own image and the head to use, or None while one of them is missing."""
+    def _sight(self, doing: Task, state: RobotState) -> tuple[np.ndarray, Head | None] | None:
+        """What the policy sees at ``state`` and the head to use, or None while one of them is missing."""
+        if doing.request.mode != "policy":
+            features = self._features(doing, state) if self.kind.observation == "position" else np.zeros(0)
+            return None if features is None else (features, None)
         if self._age_s(state) > self.max_age_s:
             return None
         head = self._choose(doing)
         if head is None:
             doing.waiting_for = f"policy version {doing.request.policy_version}"
             return None
+        features = self._features(doing, state)
         latent = self.latents.get(time_ns(state.header.stamp))
-        if latent is None:
-            doing.waiting_for = "latent"
-            return None
+        if features is None or latent is None:
+            return None if features is None else (features, head)
         if head.encoder_hash and latent.encoder_hash and head.encoder_hash != latent.encoder_hash:
             self.finish(
                 False,
@@ -249,7 +273,19 @@ class Controller(ManagedNode):
                 state,
             )
             return None
-        return np.asarray(latent.features, np.float32), head
+        return features, head
+
+    def _features(self, doing: Task, state: RobotState) -> np.ndarray | None:
+        """Perception's features of the state's own image, or the position view; None while it is missing."""
+        stamp = time_ns(state.header.stamp)
+        if self.kind.observation == "image":
+            latent = self.latents.get(stamp)
+            doing.waiting_for = doing.waiting_for if latent else "latent"
+            return np.asarray(latent.features, np.float32) if latent else None
+        if self.kind.tracked and stamp not in self.objects:
+            doing.waiting_for = "objects"
+            return None
+        return self.kind.observe(tip_of(state), force_of(state), doing.goal_m, self.objects.get(stamp))
 
     def _choose(self, doing: Task) -> Head | None:
         """Offline: version 0. A wanted version: that one, all episode long. -1: the newest, each step."""
@@ -297,13 +333,6 @@ class Controller(ManagedNode):
         if state is not None:
             out.header.stamp = state.header.stamp
         self.done.publish(out)
-
-
-def _keep(store: OrderedDict, key: int, value: object, most: int) -> None:
-    store[key] = value
-    store.move_to_end(key)
-    while len(store) > most:
-        store.popitem(last=False)
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -27,16 +27,16 @@ from priorrl.msg import (
     Reward,
     RobotState,
 )
-from priorrl.srv import ProposeGoal, SetMode
+from priorrl.srv import BeginEpisode, ProposeGoal, SetMode
 from priorrl_core.data.run_index import closed_episodes
 from priorrl_core.errors import UserError
-from priorrl_core.tasks.task import load_task
+from priorrl_core.tasks.kinds import OBSERVATIONS, load_kind
 from priorrl_nodes.assembly import EpisodeAssembly
 from priorrl_nodes.closing import Closing, Outcome, Refused, closed_outcomes
 from priorrl_nodes.episode_script import Cancelled, EpisodeScript
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.patience import NodeLost, Patience
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED
+from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED, STEPS
 from priorrl_nodes.schedule import KINDS, Series
 
 SERVICES = {
@@ -54,8 +54,10 @@ class EpisodeManager(ManagedNode):
     PARAMETERS = (
         Param("task", "insertion", "Task: a name or a YAML file."),
         Param("connector", "", "Connector to practise; only written into the episodes."),
+        Param("observation", "position", "What the policy of a plug task sees.", options=OBSERVATIONS),
         Param("run_dir", "", "Run folder; its closed episodes are not run again. Empty: no recorder."),
-        Param("operator", "simulated", "Who re-arms the safety gate.", options=("simulated", "person")),
+        Param("operator", "simulated", "Who re-arms the safety gate and sets up blocks.",
+              options=("simulated", "person")),
         Param("judged", True, "Wait for the reward node's judgement of each step."),
         Param("stall_s", 3.0, "Nothing moves for so long: a node is taken for lost [s].", 0.2, 60.0),
         Param("patience_s", 60.0, "A service that is away for so long ends the action [s].", 1.0, 600.0),
@@ -65,8 +67,8 @@ class EpisodeManager(ManagedNode):
     )
 
     def setup(self) -> None:
-        self.task = load_task(self.param("task"))
-        self.connector = Path(self.param("connector")).stem
+        self.kind = load_kind(self.param("task"), self.param("connector"), self.param("observation"))
+        self.connector = self.kind.name if self.kind.residual else Path(self.param("connector")).stem
         self.run_dir = Path(self.param("run_dir")) if self.param("run_dir") else None
         self.judged, self.stall_s, self.attempts = (self.param(n) for n in ("judged", "stall_s", "attempts"))
         self.simulated_operator = self.param("operator") == "simulated"
@@ -87,17 +89,22 @@ class EpisodeManager(ManagedNode):
         self.truth = self.make_publisher(EpisodeTruth, "ground_truth/episode", EPISODE)
         self.metrics = self.make_publisher(Metrics, "metrics", CONTROL)
         hear = self.make_subscription
-        hear(RobotState, "robot_state", self.on_state, CONTROL)
-        hear(ResidualCommand, "residual_command", self._into("on_command"), CONTROL)
-        hear(CartesianCommand, "safe_command", self._into("on_safe"), CONTROL)
-        hear(Image, "camera/image_raw", self._into("on_image"), CONTROL)
-        hear(Reward, "reward", self._into("on_reward", wake=True), CONTROL)
-        hear(EpisodeTruth, "ground_truth/insertion", self._into("on_truth", wake=True), CONTROL)
-        hear(Latent, "latent", self._into("on_latent", wake=True), CONTROL)
+        hear(RobotState, "robot_state", self.on_state, STEPS)
+        hear(ResidualCommand, "residual_command", self._into("on_command"), STEPS)
+        hear(CartesianCommand, "safe_command", self._into("on_safe"), STEPS)
+        hear(Image, "camera/image_raw", self._into("on_image"), STEPS)
+        hear(Reward, "reward", self._into("on_reward", wake=True), STEPS)
+        hear(EpisodeTruth, "ground_truth/insertion", self._into("on_truth", wake=True), STEPS)
+        hear(Latent, "latent", self._into("on_latent", wake=True), STEPS)
         hear(ControllerDone, "controller/done", self.on_done, CONTROL)
         hear(GateStatus, "safety_gate/status", self.on_gate, LATCHED)
         hear(String, "recorder/closed", self.on_closed, LATCHED)
-        self.clients_of = {name: self.make_client(kind, name) for name, kind in SERVICES.items()}
+        services = dict(SERVICES)
+        if self.sets_up():
+            services["simulator/begin_episode"] = BeginEpisode
+        if self.kind.tracked:
+            hear(JointState, "objects", self._into("on_objects", wake=True), STEPS)
+        self.clients_of = {name: self.make_client(kind, name) for name, kind in services.items()}
         server = ActionServer(
             self,
             RunEpisodes,
@@ -247,7 +254,7 @@ class EpisodeManager(ManagedNode):
             f"{part}/probability": outcome.probability,
             f"{part}/peak_force_n": outcome.peak_force_n,
             f"{part}/policy_version": outcome.policy_version,
-            "sys/steps_per_s": self.task.horizon / (time.monotonic() - begun_s),
+            "sys/steps_per_s": self.kind.horizon / (time.monotonic() - begun_s),
         }
         out = Metrics(names=list(values), values=[float(v) for v in values.values()])
         out.header.stamp = self.get_clock().now().to_msg()
@@ -262,6 +269,10 @@ class EpisodeManager(ManagedNode):
     def practised(self) -> int:
         """Practice episodes that are closed or on their way to the recorder."""
         return self._practised
+
+    def sets_up(self) -> bool:
+        """Whether the simulator changes the bench between episodes; on hardware a person does."""
+        return self.kind.residual and self.param("operator") == "simulated"
 
     def truth_is_published(self) -> bool:
         return bool(self.count_publishers("ground_truth/insertion"))

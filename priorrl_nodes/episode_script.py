@@ -9,13 +9,12 @@ import numpy as np
 from std_srvs.srv import Trigger
 
 from priorrl.msg import ControllerDone, Episode, EpisodeTruth
-from priorrl.srv import ProposeGoal, SetMode
-from priorrl_core.tasks.reset_path import start_pose
+from priorrl.srv import BeginEpisode, ProposeGoal, SetMode
 from priorrl_nodes.assembly import EpisodeAssembly, aborted_episode
 from priorrl_nodes.closing import Outcome, Refused
 from priorrl_nodes.messages import time_ns
 from priorrl_nodes.patience import NodeLost
-from priorrl_nodes.schedule import Series, version_for
+from priorrl_nodes.schedule import Series, exploration_seed, version_for
 
 FAULTS_PER_RESET = 12
 
@@ -61,8 +60,9 @@ class EpisodeScript:
     def _attempt(self, index: int) -> Outcome:
         graph, name = self.graph, self.series.episode_id(index)
         goal_m = self._propose(name, index)
-        self._reset(name, goal_m)
-        assembly = graph.begin(EpisodeAssembly(name, goal_m))
+        self._set_up(name, index)
+        self._reset(name, self.graph.kind.start_m(goal_m, self.series.episode_seed(index)))
+        assembly = graph.begin(EpisodeAssembly(name, goal_m, graph.kind))
         self._zero()
         done = self._roll_out(self._rollout_request(name, goal_m, index))
         end_ns = time_ns(done.header.stamp) if done.ok else assembly.newest_ns()
@@ -86,9 +86,18 @@ class EpisodeScript:
             raise Refused(answer.message)
         return np.array(answer.goal.position_m)
 
-    def _reset(self, name: str, goal_m: np.ndarray) -> None:
+    def _set_up(self, name: str, index: int) -> None:
+        """The simulated operator, where there is something to set up."""
+        if not self.graph.sets_up():
+            return
+        request = BeginEpisode.Request(episode_id=name, seed=self.series.episode_seed(index))
+        answer = self.graph.call("simulator/begin_episode", request)
+        if not answer.accepted:
+            raise NodeLost(answer.message)
+
+    def _reset(self, name: str, start_m: np.ndarray) -> None:
         """Back to the start; where the gate faults for force, the operator re-arms and the way up is open."""
-        request = SetMode.Request(mode="reset", episode_id=name, target_m=start_pose(goal_m, self.graph.task))
+        request = SetMode.Request(mode="reset", episode_id=name, target_m=start_m)
         for _ in range(FAULTS_PER_RESET):
             self._rearm()
             self._set_mode(request)
@@ -125,9 +134,9 @@ class EpisodeScript:
             goal_m=goal_m,
             blend=self.blend,
             deterministic=self.deterministic,
-            horizon=graph.task.horizon,
+            horizon=graph.kind.horizon,
         )
-        request.seed = series.episode_seed(index) + 1
+        request.seed = exploration_seed(series.episode_seed(index))
         request.policy_version = version_for(series, graph.practised(), graph.policy_lag)
         return request
 
@@ -208,7 +217,7 @@ class EpisodeScript:
     def _give_up(self, index: int, reason: str) -> None:
         """An aborted attempt is told too, without its steps; nobody learns from it."""
         self.graph.begin(None)
-        out = aborted_episode(self.series.episode_id(index), reason)
+        out = aborted_episode(self.series.episode_id(index), reason, self.graph.kind)
         self._sign(out, index)
         self.graph.episode.publish(out)
         self.graph.hold_controller()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from priorrl_core.data.mcap_episodes import EpisodeRecord, read_episode
 from priorrl_core.data.run_index import closed_episodes
 from priorrl_core.errors import DataError
 from priorrl_core.training.online import Episode, OnlineLearner
+from priorrl_core.training.residual_practice import ResidualPractice
+from priorrl_nodes.policy_shelf import FROZEN_MLP
 
 #: Ends of a practice episode that count: each makes one policy version. Others are repeated by the manager.
 COUNTED = ("horizon", "fault")
@@ -37,8 +40,9 @@ class LearningJob:
     same, bit for bit, as if it had never been killed.
     """
 
-    def __init__(self, learner: OnlineLearner, run_dir: Path | None) -> None:
+    def __init__(self, learner: OnlineLearner | ResidualPractice, run_dir: Path | None) -> None:
         self.learner, self.run_dir = learner, run_dir
+        self.architecture = learner.agent.architecture if isinstance(learner, OnlineLearner) else FROZEN_MLP
         self.known: list[str] = []
         self.saved = 0
 
@@ -67,10 +71,13 @@ class LearningJob:
         if record.length == 0:
             return "it ended before its first step"
         try:
-            self.learner.add_episode(Episode(
-                record.images, record.proprio, record.actions, record.rewards, record.terminated,
-                record.base_m, record.executed_m, record.policy_versions.astype("int64"),
-                record.observation_age_s, record.config_hash))
+            if isinstance(self.learner, ResidualPractice):
+                self.learner.add_record(record)
+            else:
+                self.learner.add_episode(Episode(
+                    record.images, record.proprio, record.actions, record.rewards, record.terminated,
+                    record.base_m, record.executed_m, record.policy_versions.astype("int64"),
+                    record.observation_age_s, record.config_hash))
         except DataError as error:
             return str(error)
         return ""
@@ -111,7 +118,7 @@ class LearningJob:
         self.saved = self.learner.version
         for old in folder.glob("state_*"):
             if old.stem != names.stem:
-                old.unlink(missing_ok=True)
+                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
 
     def _write_metrics(self, path: Path, numbers: dict[str, float]) -> None:
         """One row a version; a version that is learned again after a kill keeps its first row."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 
 from priorrl.msg import CartesianCommand, RobotState
 from priorrl_core.errors import DataError
@@ -27,8 +27,9 @@ def time_ns(stamp: Time) -> int:
 
 
 def image_message(image: np.ndarray, stamp: Time, frame: str = CAMERA_FRAME) -> Image:
-    """``rgb8`` message of uint8 (H, W, 3)."""
-    out = Image(height=image.shape[0], width=image.shape[1], encoding="rgb8", step=3 * image.shape[1])
+    """``rgb8`` message of uint8 (H, W, 3), ``mono8`` of uint8 (H, W)."""
+    encoding, channels = ("mono8", 1) if image.ndim == 2 else ("rgb8", 3)
+    out = Image(height=image.shape[0], width=image.shape[1], encoding=encoding, step=channels * image.shape[1])
     out.header.stamp = stamp
     out.header.frame_id = frame
     out.data = array.array("B", image.tobytes())
@@ -43,6 +44,47 @@ def image_array(message: Image) -> np.ndarray:
     if len(message.data) != size or message.step != 3 * message.width:
         raise DataError(f"image of {message.height}x{message.width}: {len(message.data)} bytes, not {size}")
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+
+
+def grey_array(message: Image) -> np.ndarray:
+    """uint8 (H, W) of a ``mono8`` message, a read-only view; DataError for another encoding or a short buffer."""
+    if message.encoding != "mono8":
+        raise DataError(f"image encoding is '{message.encoding}'; publish 'mono8'")
+    size = message.height * message.width
+    if len(message.data) != size or message.step != message.width:
+        raise DataError(f"image of {message.height}x{message.width}: {len(message.data)} bytes, not {size}")
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
+
+
+def picture_array(message: Image) -> np.ndarray:
+    """uint8 (H, W, 3) or (H, W), whichever the camera publishes; for people."""
+    return grey_array(message) if message.encoding == "mono8" else image_array(message)
+
+
+def named_values(values: dict[str, float], stamp: Time) -> JointState:
+    """Named numbers with a stamp, in the one standard message that has both, exactly."""
+    out = JointState(name=list(values))
+    out.header.stamp = stamp
+    out.position = floats(list(values.values()))
+    return out
+
+
+POSE = ("x", "y", "z", "roll", "pitch", "yaw")
+
+
+def objects_message(poses: np.ndarray, stamp: Time) -> JointState:
+    """Tracked poses (N, 6) as ``object_0/x`` ...: position minus where it was set up [m]; roll, pitch, yaw [rad].
+    Angles and not quaternions: the observation is then the environment's bit for bit."""
+    names = [f"object_{i}/{axis}" for i in range(len(poses)) for axis in POSE]
+    return named_values(dict(zip(names, poses.ravel().tolist(), strict=True)), stamp)
+
+
+def objects_array(message: JointState) -> np.ndarray:
+    """Poses (N, 6) of ``objects_message``; DataError where a number is missing or not finite."""
+    values = np.array(message.position, np.float64)
+    if not len(values) or len(values) % len(POSE) or not np.isfinite(values).all():
+        raise DataError(f"'objects' holds {len(values)} numbers; publish six finite ones an object")
+    return values.reshape(-1, len(POSE))
 
 
 def floats(values: Any, kind: str = "d") -> array.array:

@@ -6,9 +6,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from priorrl.msg import PolicyVersion
+from priorrl_core.control.frozen_mlp import FrozenMLP
 from priorrl_core.control.policy_head import PolicyHead
 
 KEPT = 6
+FROZEN_MLP = "frozen_mlp"
+"""Architecture of an actor of TD3 or SAC; every other is a PolicyHead."""
 
 
 @dataclass
@@ -16,7 +19,7 @@ class Head:
     """One policy version, ready to act."""
 
     version: int
-    act: PolicyHead
+    act: PolicyHead | FrozenMLP
     encoder_hash: str
     config_hash: str
 
@@ -50,5 +53,8 @@ class PolicyShelf:
 
 def read(message: PolicyVersion) -> Head:
     """DataError if the bytes are truncated, not a policy, or of another architecture than they say."""
-    head = PolicyHead.from_bytes(message.safetensors.tobytes(), message.architecture or None)
+    data = message.safetensors.tobytes()
+    if message.architecture == FROZEN_MLP:
+        return Head(message.version, FrozenMLP.from_bytes(data), message.encoder_hash, message.config_hash)
+    head = PolicyHead.from_bytes(data, message.architecture or None)
     return Head(message.version, head, message.encoder_hash, message.config_hash)

@@ -37,6 +37,15 @@ EPISODE = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
+#: Readers that join the steps of an episode while nobody waits for them: a fast simulator runs ahead of them by
+#: most of an episode.
+STEPS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+
 #: Viewers: newest only, never hold up a publisher. Matches CONTROL publishers too.
 VIEW = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

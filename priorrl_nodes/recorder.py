@@ -18,7 +18,7 @@ from priorrl_core.data.mcap_episodes import EpisodeRecord, RawMessage, write_epi
 from priorrl_core.data.ros2_schema import starts_with_header
 from priorrl_core.data.run_index import INDEX, append_line, read_lines
 from priorrl_core.errors import ConfigError, DataError
-from priorrl_core.tasks.task import load_task
+from priorrl_core.tasks.kinds import load_kind
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED
 
@@ -36,6 +36,7 @@ class Recorder(ManagedNode):
     PARAMETERS = (
         Param("run_dir", "", "Run folder; episodes/, index.jsonl and ground_truth.jsonl go there."),
         Param("task", "insertion", "Task: a name or a YAML file (its control period dates the images)."),
+        Param("connector", "", "Connector, where the task's file does not name it."),
         Param("topics", _LIVE, "Live topics that are recorded beside the episode, each "
                                "'topic:package/msg/Type'; the type must begin with a header."),
     )
@@ -45,7 +46,8 @@ class Recorder(ManagedNode):
         if not self.param("run_dir"):
             raise ConfigError("recorder: parameter 'run_dir' is empty; give the run folder")
         self.run_dir = Path(self.param("run_dir"))
-        self.period_ns = round(load_task(self.param("task")).control_period_s * 1e9)
+        kind = load_kind(self.param("task"), self.param("connector"))
+        self.period_ns = round(kind.control_period_s * 1e9)
         self.known = {e["episode_id"] for e in read_lines(self.run_dir / INDEX) if e.get("closed")}
         self.judged = {e["episode_id"] for e in read_lines(self.run_dir / "ground_truth.jsonl")}
         self.live: dict[str, deque[RawMessage]] = {}

@@ -1,4 +1,4 @@
-"""Judges each camera image: did that look like success, and what does the learner get for it?"""
+"""Judges each observation: did that look like success, and what does the learner get for it?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
 
 from priorrl.msg import Goal, Reward, RobotState
@@ -19,24 +19,26 @@ from priorrl_core.config import config_hash
 from priorrl_core.errors import DataError, nearest
 from priorrl_core.perception.preprocess import check_image
 from priorrl_core.rewards.natural import DenseReward, Judgement, image_distance, sparse
-from priorrl_core.training.runtime import configure_torch
-from priorrl_nodes import models
+from priorrl_core.tasks.kinds import load_kind
 from priorrl_nodes.diagnostics import Diagnostics
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
-from priorrl_nodes.messages import force_of, image_array, time_ns, tip_of
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.messages import force_of, grey_array, image_array, objects_array, time_ns, tip_of
+from priorrl_nodes.natural_judge import NaturalJudge
+from priorrl_nodes.qos import CONTROL, LATCHED, STEPS
 
-MODES = ("daib", "sparse", "dense", "image")
+MODES = ("daib", "sparse", "dense", "image", "assembly")
 #: The control path (perception, controller, gate) has the cores first; nobody waits for a reward [s].
 GIVE_WAY_S = 0.008
 _SIGNAL_WAIT_S = 0.02  # the electrical signal bears no stamp: it follows its image within this time
 
 
 class RewardNode(ManagedNode):
-    """In: image and, by ``mode``, state, electrical signal, goal. Out: ``reward``, one type for all modes."""
+    """In: image and, by ``mode``, state, electrical signal, objects, goal. Out: ``reward``, one type for all modes."""
 
     PARAMETERS = (
         Param("checkpoint", "", "Checkpoint folder with the reward model (mode daib)."),
+        Param("task", "insertion", "Task: a name or a YAML file (natural rewards of plugs and blocks)."),
+        Param("connector", "", "Connector, where the task's file does not name it."),
         Param("mode", "daib", "Who judges; may be changed while running.", options=MODES, read_only=False),
         Param("threshold", -1.0, "Probability from which an image counts as success; -1: the model's own.",
               -1.0, 1.0, read_only=False),
@@ -44,8 +46,11 @@ class RewardNode(ManagedNode):
     NICE = 10
 
     def setup(self) -> None:
-        configure_torch()
-        self.model = models.load_reward_model(self.param("checkpoint")) if self.param("checkpoint") else None
+        kind = load_kind(self.param("task"), self.param("connector"))
+        self.kind, self.natural = kind, NaturalJudge(kind) if kind.residual else None
+        self.model = None
+        if self.param("checkpoint") and self.natural is None:
+            self.model = _load_model(self.param("checkpoint"))
         self.dense = DenseReward()
         self.dense_hash = config_hash(self.dense)
         self.mode = self._checked(self.param("mode"))
@@ -58,9 +63,21 @@ class RewardNode(ManagedNode):
         self.reward = self.make_publisher(Reward, "reward", CONTROL)
         self.diagnostics = Diagnostics(self, self.make_publisher(DiagnosticArray, "diagnostics", CONTROL))
         self._warm_up()
-        self.make_subscription(Image, "camera/image_raw", self.on_image, CONTROL)
         self.make_subscription(Goal, "goal", self.on_goal, LATCHED, always=True)
+        if self.natural is not None:
+            self._listen_to_parts()
+            return
+        self.make_subscription(Image, "camera/image_raw", self.on_image, CONTROL)
         self._listen()
+
+    def _listen_to_parts(self) -> None:
+        """Natural rewards of plugs and blocks: every part has the stamp of its observation."""
+        self.make_subscription(RobotState, "robot_state", self.on_part_state, STEPS)
+        self.make_subscription(JointState, "signals/stamped", self.on_part_signal, STEPS)
+        if self.kind.image_shape:
+            self.make_subscription(Image, "camera/image_raw", self.on_part_image, STEPS)
+        if self.kind.tracked:
+            self.make_subscription(JointState, "objects", self.on_part_objects, STEPS)
 
     def _warm_up(self) -> None:
         if self.model is not None:
@@ -90,12 +107,16 @@ class RewardNode(ManagedNode):
                 except DataError as error:
                     return SetParametersResult(successful=False, reason=str(error))
                 self.waiting = None
-                self._listen()
+                if self.natural is None:
+                    self._listen()
         return SetParametersResult(successful=True)
 
     def _checked(self, mode: str) -> str:
         if mode not in MODES:
             raise DataError(f"unknown reward mode '{mode}'{nearest(mode, MODES)}")
+        if mode not in self.kind.rewards:
+            raise DataError(f"reward mode '{mode}' does not fit task '{self.kind.name}'; "
+                            f"valid: {', '.join(self.kind.rewards)}")
         if mode == "daib" and self.model is None:
             raise DataError("reward mode 'daib' needs parameter 'checkpoint'; give a checkpoint folder")
         return mode
@@ -128,6 +149,38 @@ class RewardNode(ManagedNode):
 
     def on_goal(self, goal: Goal) -> None:
         self.goal = goal
+        if self.natural is not None:
+            self.natural.goal = goal
+
+    # ---- natural rewards of plugs and blocks ---------------------------------------------------------
+    def on_part_state(self, state: RobotState) -> None:
+        """On the way back to a start nobody is rewarded."""
+        if state.zeroed:
+            self._part("state", state, state)
+
+    def on_part_image(self, message: Image) -> None:
+        self._part("image", message, grey_array(message))
+
+    def on_part_objects(self, message: JointState) -> None:
+        self._part("objects", message, objects_array(message))
+
+    def on_part_signal(self, message: JointState) -> None:
+        self._part("signal", message, message.position[0] > 0.5)
+
+    def _part(self, name: str, message: Any, value: Any) -> None:
+        """Publishes the reward of the observation that ``message`` completes."""
+        assert self.natural is not None
+        stamp = time_ns(message.header.stamp)
+        self.natural.put(name, stamp, value)
+        try:
+            verdict = self.natural.verdict(self.mode, stamp)
+        except DataError as error:
+            self.diagnostics.error(f"reward mode '{self.mode}': {error}")
+            return
+        if verdict is not None:
+            self.reward.publish(Reward(header=message.header, probability=verdict.probability,
+                                       reward=verdict.reward, source=self.mode))
+            self.diagnostics.good()
 
     # ---- judgement -------------------------------------------------------------------------------
     def judge(self) -> None:
@@ -177,6 +230,15 @@ class RewardNode(ManagedNode):
     def _hash(self) -> str:
         learned = self.model.model_hash if self.model else ""
         return {"daib": learned, "dense": self.dense_hash}.get(self.mode, "")
+
+
+def _load_model(checkpoint: str) -> Any:
+    """The learned judge; torch is imported for it alone."""
+    from priorrl_core.training.runtime import configure_torch
+    from priorrl_nodes import models
+
+    configure_torch()
+    return models.load_reward_model(checkpoint)
 
 
 def main() -> int:

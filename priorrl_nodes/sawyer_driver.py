@@ -19,7 +19,7 @@ from priorrl.msg import CartesianCommand, RobotState
 from priorrl_core.errors import ConfigError
 from priorrl_core.robots.kinematics import Kinematics
 from priorrl_core.robots.profile import load_robot
-from priorrl_core.tasks.task import load_task
+from priorrl_core.tasks.kinds import load_kind
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import BASE_FRAME, check_state, floats, stamp_of
 from priorrl_nodes.qos import CONTROL, VIEW
@@ -47,7 +47,7 @@ class SawyerDriver(ManagedNode):
     def setup(self) -> None:
         messages = interface()
         self.command_type = messages.JointCommand
-        self.profile, task = load_robot(self.param("robot")), load_task(self.param("task"))
+        self.profile, task = load_robot(self.param("robot")), load_kind(self.param("task"))
         self.kinematics = Kinematics(self.profile)
         self.period_s = task.control_period_s
         self.rotation = self.kinematics.forward(np.array(self.profile.home_rad))[1]

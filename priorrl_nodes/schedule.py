@@ -30,6 +30,16 @@ class Series:
         return {"base": "base", "offline": "policy", "online": "policy"}.get(self.policy, "search")
 
 
+def exploration_seed(episode_seed: int) -> int:
+    """Seed of the exploration of an episode, what the controller is told."""
+    return episode_seed + 1
+
+
+def episode_seed_of(exploration_seed: int) -> int:
+    """The episode's own seed: what its environment draws from."""
+    return max(exploration_seed - 1, 0)
+
+
 def version_for(series: Series, practised: int, lag: int) -> int:
     """Policy version of the next episode when ``practised`` practice episodes are closed: practice runs
     ``lag`` behind, so that trainer and arm work at the same time; an evaluation waits for all of them."""

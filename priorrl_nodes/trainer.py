@@ -12,10 +12,13 @@ from pathlib import Path
 
 from priorrl.msg import Episode, Metrics, PolicyVersion
 from priorrl_core.data.mcap_episodes import EpisodeRecord
-from priorrl_core.errors import UserError
-from priorrl_core.tasks.task import load_task
+from priorrl_core.errors import ConfigError, UserError
+from priorrl_core.tasks.kinds import OBSERVATIONS, TaskKind, load_kind
 from priorrl_core.training.checkpoints import load_config, load_learner
 from priorrl_core.training.method import load_method
+from priorrl_core.training.online import OnlineLearner
+from priorrl_core.training.residual_learner import ResidualLearner, load_residual_method
+from priorrl_core.training.residual_practice import ResidualPractice
 from priorrl_core.training.runtime import configure_torch
 from priorrl_nodes import models
 from priorrl_nodes.learning_job import LearningJob, Step
@@ -33,7 +36,9 @@ class Trainer(ManagedNode):
         Param("checkpoint", "", "Checkpoint folder to practise from."),
         Param("run_dir", "", "Run folder with the recorded episodes; its trainer/ keeps the state."),
         Param("task", "insertion", "Task: a name or a YAML file."),
-        Param("method", "", "Method: a name or a YAML file; empty: the checkpoint's own."),
+        Param("connector", "", "Connector, where the task's file does not name it."),
+        Param("observation", "position", "What the policy of a plug task sees.", options=OBSERVATIONS),
+        Param("method", "", "Method: a name or a YAML file; empty: the checkpoint's own, td3 for plugs and blocks."),
         Param("seed", 0, "Seed of learning.", 0, 2**62),
         Param("trials", 0, "Practice trials that there is room for; 0: the method's.", 0, 100000),
     )
@@ -41,12 +46,8 @@ class Trainer(ManagedNode):
 
     def setup(self) -> None:
         configure_torch()
-        folder = models.folder(self.param("checkpoint"))
-        method = load_method(self.param("method")) if self.param("method") else load_config(folder)
-        if self.param("trials"):
-            online = dataclasses.replace(method.online, trials=self.param("trials"))
-            method = dataclasses.replace(method, online=online)
-        learner = load_learner(folder, self.param("seed"), method, load_task(self.param("task")).horizon)
+        kind = load_kind(*(self.param(n) for n in ("task", "connector", "observation")))
+        learner = self._residual(kind) if kind.residual else self._heads_of_checkpoint(kind)
         self.job = LearningJob(learner, Path(self.param("run_dir")) if self.param("run_dir") else None)
         self.episodes: queue.Queue[EpisodeRecord | None] = queue.Queue()
         self.thread: threading.Thread | None = None
@@ -54,6 +55,23 @@ class Trainer(ManagedNode):
         self.policy = self.make_publisher(PolicyVersion, "policy", POLICY)
         self.metrics = self.make_publisher(Metrics, "metrics", CONTROL)
         self.make_subscription(Episode, "episode", self.on_episode, EPISODE)
+
+    def _heads_of_checkpoint(self, kind: TaskKind) -> OnlineLearner:
+        """Chapter 10: what a checkpoint goes on with."""
+        folder = models.folder(self.param("checkpoint"))
+        method = load_method(self.param("method")) if self.param("method") else load_config(folder)
+        if self.param("trials"):
+            online = dataclasses.replace(method.online, trials=self.param("trials"))
+            method = dataclasses.replace(method, online=online)
+        return load_learner(folder, self.param("seed"), method, kind.horizon)
+
+    def _residual(self, kind: TaskKind) -> ResidualPractice:
+        """Chapters 8 and 9: TD3 or SAC from nothing."""
+        if kind.observation != "position":
+            raise ConfigError("the trainer learns from observation 'position' alone; for images use the Gymnasium "
+                              "environment make_plug(view='image')")
+        method = load_residual_method(self.param("method") or "td3")
+        return ResidualPractice(ResidualLearner(method, kind.observation_shape, seed=self.param("seed")))
 
     def start(self) -> None:
         """Version 0 is out at once; the thread then catches up with what was recorded before."""
@@ -112,7 +130,7 @@ class Trainer(ManagedNode):
     def publish(self, publisher: object, version: int) -> None:
         """One policy head, whole; the controller takes it between two steps."""
         learner = self.job.learner
-        out = PolicyVersion(version=version, episodes=version, architecture=learner.agent.architecture,
+        out = PolicyVersion(version=version, episodes=version, architecture=self.job.architecture,
                             config_hash=learner.settings, encoder_hash=learner.encoder_hash)
         out.header.stamp = self.get_clock().now().to_msg()
         out.safetensors = array.array("B", learner.policy_head(version))

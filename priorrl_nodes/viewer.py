@@ -23,7 +23,7 @@ from priorrl_core.errors import ConfigError
 from priorrl_core.robots.kinematics import Kinematics
 from priorrl_core.robots.profile import load_robot
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
-from priorrl_nodes.messages import force_of, image_array, time_ns
+from priorrl_nodes.messages import force_of, picture_array, time_ns
 from priorrl_nodes.qos import EPISODE, LATCHED, VIEW
 
 HOST = "127.0.0.1"
@@ -114,14 +114,14 @@ class Viewer(ManagedNode):
     def on_image(self, name: str, message: Image) -> None:
         if self._due(name):
             self._at(message)
-            self.rr.log(f"images/{name}", self.rr.Image(image_array(message)))
+            self.rr.log(f"images/{name}", self.rr.Image(picture_array(message)))
 
     def on_goal(self, goal: Goal) -> None:
         self.path.clear()
         self.rr.log("world/goal", self.rr.Points3D([np.asarray(goal.position_m)], radii=0.002,
                                                    colors=[0, 200, 0], labels=["believed goal"]))
         if goal.image.data:
-            self.rr.log("images/goal", self.rr.Image(image_array(goal.image)))
+            self.rr.log("images/goal", self.rr.Image(picture_array(goal.image)))
 
     def on_state(self, state: RobotState) -> None:
         """Arm as points and lines, the tip's path, the force as an arrow and a curve."""

@@ -16,18 +16,33 @@ EXAMPLES = """
 priorrl up --connector europlug
 priorrl up --connector my_plug.yaml --no-view --pace wall
 priorrl up --connector europlug --run latest     go on in a run folder
+priorrl up --task usb --reward sparse            plug insertion learned by TD3, without a checkpoint
+priorrl up --task blocks --method sac            block assembly
 """
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("--connector", default="europlug", metavar="NAME|FILE", help="default europlug")
+    parser.add_argument(
+        "--connector", default="", metavar="NAME|FILE", help="of task insertion (default europlug)"
+    )
     parser.add_argument(
         "--checkpoint", default="demo", metavar="DIR", help="folder or packaged name (default demo)"
     )
     parser.add_argument("--robot", default="sawyer", metavar="NAME", help="default sawyer")
-    parser.add_argument("--task", default="insertion", metavar="NAME|FILE", help="default insertion")
     parser.add_argument(
-        "--method", default="", metavar="NAME|FILE", help="other settings than the checkpoint's"
+        "--task",
+        default="insertion",
+        metavar="NAME|FILE",
+        help="insertion (default), usb, dsub, model_e, blocks",
+    )
+    parser.add_argument(
+        "--method",
+        default="",
+        metavar="NAME|FILE",
+        help="other settings than the checkpoint's; td3 (default) or sac for plugs and blocks",
+    )
+    parser.add_argument(
+        "--reward", default="", metavar="MODE", help="daib, dense, sparse, image, assembly (default: the task's)"
     )
     parser.add_argument(
         "--driver",
@@ -72,24 +87,26 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> list[str]:
     """Command line of the supervisor; UserError for names that do not exist."""
-    from priorrl_core.tasks.connectors import load_connector
-    from priorrl_core.tasks.task import load_task
+    from priorrl_core.tasks.kinds import load_kind
 
-    spec = load_connector(args.connector)
-    load_task(args.task)
-    is_file = Path(args.connector).suffix in (".yaml", ".yml")
-    connector = str(Path(args.connector).resolve()) if is_file else spec.name
+    task = str(Path(args.task).resolve()) if _is_file(args.task) else args.task
+    if load_kind(task, args.connector or "usb").residual:
+        connector, checkpoint = args.connector or "usb", ""
+    else:
+        connector, checkpoint = _connector(args.connector), str(checkpoint_path(args.checkpoint))
     words = [
         "--connector",
         connector,
         "--checkpoint",
-        str(checkpoint_path(args.checkpoint)),
+        checkpoint,
         "--seed",
         str(args.seed),
         "--robot",
         args.robot,
         "--task",
-        args.task,
+        task,
+        "--reward",
+        args.reward,
         "--driver",
         args.driver,
         "--pace",
@@ -98,3 +115,15 @@ def check(args: argparse.Namespace) -> list[str]:
     words += ["--method", args.method] if args.method else []
     words += ["--no-ground-truth"] if args.no_ground_truth else []
     return [*words, "--no-view"] if args.no_view else words
+
+
+def _is_file(text: str) -> bool:
+    return Path(text).suffix in (".yaml", ".yml")
+
+
+def _connector(text: str) -> str:
+    """Chapter 10's connector by name or as an absolute path; UserError for one that does not exist."""
+    from priorrl_core.tasks.connectors import load_connector
+
+    spec = load_connector(text or "europlug")
+    return str(Path(text).resolve()) if _is_file(text) else spec.name

@@ -6,6 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_STREAM = 46  # keeps the control noise apart from the environment's own draws of the same seed
+
+
+def control_noise_rng(seed: int) -> np.random.Generator:
+    """The control noise of the episode with ``seed``."""
+    return np.random.default_rng([seed, _STREAM])
+
 
 @dataclass(frozen=True)
 class ControlNoise:

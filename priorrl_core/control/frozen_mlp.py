@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from priorrl_core.errors import DataError
 class FrozenMLP:
     """action = tanh(MLP(observation)), ReLU between layers. Tensors ``w0`` (in, out), ``b0`` (out,), ``w1`` ..."""
 
-    def __init__(self, layers: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    def __init__(self, layers: list[tuple[np.ndarray, np.ndarray]], metadata: dict[str, str] | None = None) -> None:
+        self.metadata = metadata or {}
         self.layers = [(_fixed(w, 2), _fixed(b, 1)) for w, b in layers]
         if not self.layers:
             raise DataError("the policy has no layer 'w0'; export the actor again")
@@ -30,20 +32,36 @@ class FrozenMLP:
     def from_file(cls, path: str | Path) -> FrozenMLP:
         """DataError where the file is missing, not whole or incomplete."""
         try:
-            tensors = load(Path(path).read_bytes())
-        except (OSError, SafetensorError, ValueError, KeyError) as error:
+            data = Path(path).read_bytes()
+        except OSError as error:
             raise DataError(f"'{path}' is missing or not a whole safetensors file ({error}); "
+                            "export the actor again") from error
+        return cls.from_bytes(data, f"'{path}'")
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str = "the policy") -> FrozenMLP:
+        """DataError where ``data`` is not whole or incomplete."""
+        try:
+            tensors = load(data)
+            metadata = json.loads(data[8:8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
+        except (SafetensorError, ValueError, KeyError) as error:
+            raise DataError(f"{path} is missing or not a whole safetensors file ({error}); "
                             "export the actor again") from error
         count = sum(name.startswith("w") for name in tensors)
         missing = [n for i in range(count) for n in (f"w{i}", f"b{i}") if n not in tensors]
         if missing:
-            raise DataError(f"'{path}' has no tensor '{missing[0]}'; export the actor again")
-        return cls([(tensors[f"w{i}"], tensors[f"b{i}"]) for i in range(count)])
+            raise DataError(f"{path} has no tensor '{missing[0]}'; export the actor again")
+        return cls([(tensors[f"w{i}"], tensors[f"b{i}"]) for i in range(count)], metadata)
 
     def to_bytes(self) -> bytes:
         """The safetensors file that ``from_file`` reads."""
         return save({f"{kind}{i}": array for i, pair in enumerate(self.layers)
-                     for kind, array in zip("wb", pair, strict=True)})
+                     for kind, array in zip("wb", pair, strict=True)}, self.metadata or None)
+
+    def mean(self, features: np.ndarray, proprio: np.ndarray) -> np.ndarray:
+        """As ``PolicyHead.mean``: the proprioception of a residual task is part of its observation."""
+        del proprio
+        return self(features)
 
     def __call__(self, observation: np.ndarray) -> np.ndarray:
         """Action (A,) in (-1, 1) of an observation (O,); DataError on another size."""

@@ -34,12 +34,14 @@ from priorrl_core.data.ros2_schema import schema_text
 from priorrl_core.errors import DataError
 
 IMAGE_SHAPE = (48, 48, 3)
+GREY_SHAPE = (32, 32)
+"""Of the plug tasks; block assembly has no image."""
 IMAGE_TOPIC, IMAGE_KIND = "/camera/image_raw", "sensor_msgs/msg/Image"
 EPISODE_TOPIC, EPISODE_KIND = "/episode", "priorrl/msg/Episode"
 
 #: Array fields: their shape behind the time axis, their kind, and whether they have T + 1 rows.
 _ARRAYS: dict[str, tuple[tuple[int, ...], Any, bool]] = {
-    "images": (IMAGE_SHAPE, np.uint8, True),
+    "images": (IMAGE_SHAPE, np.uint8, True),  # or GREY_SHAPE, or no row
     "features": ((-1,), np.float32, True),
     "proprio": ((6,), np.float32, True),
     "actions": ((3,), np.float32, False),
@@ -112,7 +114,9 @@ def _array(name: str, value: Any, steps: int, where: str) -> np.ndarray:
     flat = np.frombuffer(value, kind) if isinstance(value, bytes) else np.array(value, dtype=kind)
     rows = steps + one_more
     if name == "images" and flat.size == 0:
-        rows = 0  # recorded beside the message
+        rows = 0  # recorded beside the message, or the task has no camera
+    elif name == "images" and flat.size == rows * GREY_SHAPE[0] * GREY_SHAPE[1]:
+        shape = GREY_SHAPE
     try:
         if shape == (-1,):
             shape = (flat.size // rows if rows else 0,)
@@ -185,8 +189,9 @@ def _header(stamp_ns: int, frame_id: str) -> dict[str, Any]:
 
 def _image_fields(image: np.ndarray, stamp_ns: int) -> dict[str, Any]:
     height, width = image.shape[:2]
+    encoding, channels = ("mono8", 1) if image.ndim == 2 else ("rgb8", 3)
     return {"header": _header(stamp_ns, "wrist_camera_optical"), "height": height, "width": width,
-            "encoding": "rgb8", "is_bigendian": 0, "step": 3 * width, "data": image.tobytes()}
+            "encoding": encoding, "is_bigendian": 0, "step": channels * width, "data": image.tobytes()}
 
 
 def _episode_fields(record: EpisodeRecord) -> dict[str, Any]:
@@ -217,7 +222,7 @@ def read_episode(path: str | Path, sha256: str = "") -> EpisodeRecord:
             reader = make_reader(stream, decoder_factories=[DecoderFactory()])
             for _, channel, _, message in reader.iter_decoded_messages([IMAGE_TOPIC, EPISODE_TOPIC]):
                 if channel.topic == IMAGE_TOPIC:
-                    shape = (message.height, message.width, 3)
+                    shape = (message.height, message.width, 3)[: 2 if message.encoding == "mono8" else 3]
                     images.append(np.frombuffer(message.data, np.uint8).reshape(shape))
                 else:
                     episode = message
@@ -226,6 +231,8 @@ def read_episode(path: str | Path, sha256: str = "") -> EpisodeRecord:
     if episode is None:
         raise DataError(f"'{path}' holds no message on '{EPISODE_TOPIC}'; it is not an episode of priorrl")
     record = EpisodeRecord.from_message(episode, str(path))
+    if not images and record.features.size:
+        return record  # a task without a camera: the features are all that was seen
     if len(images) != record.length + 1:
         raise DataError(f"'{path}' holds {len(images)} images for {record.length} steps; record it again")
     record.images = np.stack(images)

@@ -85,7 +85,7 @@ class TransitionReplay:
 
     def add(self, transition: Transition) -> None:
         """Stores one step; DataError names the field that is misshapen, not finite or out of range."""
-        self._check(transition)
+        self.check(transition)
         if transition.config_hash not in self.config_hashes:
             self.config_hashes.append(transition.config_hash)
         row = self.added % self.capacity
@@ -94,7 +94,8 @@ class TransitionReplay:
                            else getattr(transition, name))
         self.added += 1
 
-    def _check(self, transition: Transition) -> None:
+    def check(self, transition: Transition) -> None:
+        """As ``add``, storing nothing."""
         for name in ("obs", "next_obs", "action", "base", "executed", "reward", "observation_age_s"):
             value, column = np.asarray(getattr(transition, name)), self._rows[name]
             if value.shape != column.shape[1:]:

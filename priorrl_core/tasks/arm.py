@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import pybullet as p
@@ -13,8 +13,8 @@ from pybullet_utils.bullet_client import BulletClient
 from priorrl_core.control.impedance import JointImpedance
 from priorrl_core.robots.kinematics import Kinematics, Pose
 from priorrl_core.robots.profile import RobotProfile
+from priorrl_core.tasks.blocks import Backend
 
-Backend = Literal["position", "impedance"]
 _CALLS, _SUBSTEPS = 5, 10  # position back-end: 5 readings of 10 physics steps (2 ms) a control period
 _SENSOR_LAG_S = 0.008  # impedance back-end: a wrist sensor's own low pass, as in ``InsertionWorld``
 _FORCE_WINDOW = 20

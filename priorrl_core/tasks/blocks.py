@@ -6,20 +6,24 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from priorrl_core.config import config_dir, load
 from priorrl_core.control.base_loader import BaseSpec
 from priorrl_core.control.control_noise import ControlNoise
-from priorrl_core.rewards.assembly import AssemblyReward
-from priorrl_core.tasks.arm import Backend
+from priorrl_core.rewards.assembly import AssemblyReward, AssemblyTerms
 from priorrl_core.tasks.plug import OnFault, ResetBy
 from priorrl_core.tasks.success import AssemblyLimits
 from priorrl_core.tasks.task import Vec3
 
+Backend = Literal["position", "impedance"]
 BLOCKS = 2
+OBSERVATION_SIZE = 6 + 6 * BLOCKS
+DRIVE_TICKS = 80
+_DRIVE_STEP_M, _ARRIVED_M = 0.01, 0.0005
+_TRACKER_STREAM = 8
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,54 @@ class BlockTask:
         aside = (self.shapes.held_m[1] + self.shapes.standing_m[1]) / 2 + self.shapes.clearance_m
         up = self.shapes.standing_m[2] / 2
         return np.array(self.table_xyz_m) + np.array([[0.0, -aside, up], [0.0, aside, up]])
+
+    def draw(self, rng: np.random.Generator) -> BlockDraw:
+        """What chance decides about the next episode."""
+        yaw = self.yaw.sample(rng)
+        return BlockDraw(yaw, self.start_xy_m * rng.uniform(-1.0, 1.0, 2))
+
+    def observe(self, tip_m: np.ndarray, force_n: np.ndarray, tracked: np.ndarray) -> np.ndarray:
+        """Observation float32 (18,) in ``observation_unit`` from tip (3,), force (3,) and tracked poses (2, 6)."""
+        metre, newton, radian = self.observation_unit
+        unit = np.array([metre] * 3 + [newton] * 3 + ([metre] * 3 + [radian] * 3) * BLOCKS)
+        return (np.concatenate([tip_m - self.goal_m, force_n, tracked.reshape(-1)]) / unit).astype(np.float32)
+
+    def terms(self, tip_m: np.ndarray, tracked: np.ndarray) -> AssemblyTerms:
+        """f(s_m) and g(s_o) (equation 44) of tip (3,) and tracked poses (2, 6)."""
+        return self.reward(tip_m - self.goal_m, tilts_rad(tracked), shifts_m(tracked))
+
+    def drive_step(self, tip_m: np.ndarray, start_m: np.ndarray) -> np.ndarray | None:
+        """Next increment (3,) [m] towards ``start_m`` (3,), up before across; None when there."""
+        error = np.asarray(start_m, float) - tip_m
+        if float(np.abs(error).max()) <= _ARRIVED_M:
+            return None
+        if error[2] > 0.005:
+            error[:2] = 0.0
+        return np.clip(error, -_DRIVE_STEP_M, _DRIVE_STEP_M)
+
+
+class BlockDraw(NamedTuple):
+    """The random part of one episode."""
+
+    yaw_rad: np.ndarray
+    """(2,)"""
+    beside_m: np.ndarray
+    """Start beside the goal, x and y (2,)."""
+
+
+def tracker_rng(seed: int) -> np.random.Generator:
+    """The tracker's noise, apart from the draws of the reset of the same seed."""
+    return np.random.default_rng([seed, _TRACKER_STREAM])
+
+
+def tilts_rad(poses: np.ndarray) -> np.ndarray:
+    """Angle (2,) between each block's axis and the vertical, from poses (2, 6) with roll and pitch."""
+    return np.arccos(np.clip(np.cos(poses[:, 3]) * np.cos(poses[:, 4]), -1.0, 1.0))
+
+
+def shifts_m(poses: np.ndarray) -> np.ndarray:
+    """Horizontal distance (2,) of each block from where it was set up, from poses (2, 6)."""
+    return np.hypot(poses[:, 0], poses[:, 1])
 
 
 def load_block_task(path: str | Path | None = None) -> BlockTask:

@@ -12,14 +12,17 @@ from priorrl_core.control.base_loader import BaseSpec, load_base
 from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict
 from priorrl_core.errors import DataError, UserError
 from priorrl_core.robots.profile import RobotProfile, load_robot
-from priorrl_core.tasks.blocks import BLOCKS, BlockTask, Tracker, load_block_task
-from priorrl_core.tasks.blocks_world import BlockWorld, shifts_m, tilts_rad
+from priorrl_core.tasks.blocks import (
+    DRIVE_TICKS,
+    OBSERVATION_SIZE,
+    BlockTask,
+    load_block_task,
+    shifts_m,
+    tilts_rad,
+)
+from priorrl_core.tasks.blocks_cell import BlockCell
 from priorrl_core.tasks.residual import ResidualEnv
 from priorrl_core.tasks.success import assembly_done
-
-OBSERVATION_SIZE = 6 + 6 * BLOCKS
-_TRACKER_STREAM = 8  # keeps the tracker's noise apart from the draws of the reset
-_DRIVE_STEP_M, _DRIVE_TICKS, _ARRIVED_M = 0.01, 80, 0.0005
 
 
 class BlocksEnv(gym.Env):
@@ -37,23 +40,16 @@ class BlocksEnv(gym.Env):
     def __init__(self, task: BlockTask | None = None, robot: RobotProfile | None = None, seed: int = 0,
                  ground_truth: bool = True) -> None:
         self.task, self.robot, self.ground_truth = task or load_block_task(), robot or load_robot(), ground_truth
-        self.world = BlockWorld(self.task, self.robot)
+        self.cell = BlockCell(self.task, self.robot, seed)
+        self.world = self.cell.world
         self.safety = SafetyFilter(SafetyLimits.from_profile(self.robot))
-        self.tracker = Tracker(self.task.tracking)
-        self._seed(seed)
+        self._rng = np.random.default_rng(seed)
         step = self.robot.max_step_m
         self.action_space = gym.spaces.Box(-step, step, (3,), np.float64)
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (OBSERVATION_SIZE,), np.float32)
-        metre, newton, radian = self.task.observation_unit
-        self._unit = np.array([metre] * 3 + [newton] * 3 + ([metre] * 3 + [radian] * 3) * BLOCKS)
         self._step, self.reset_ticks, self._zeroed = 0, 0, False
-        self._tracked = np.zeros((BLOCKS, 6))
         self.observation_age_s = 0.0
         """Age of the newest observation, for the safety filter."""
-
-    def _seed(self, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._tracker_rng = np.random.default_rng([seed, _TRACKER_STREAM])
 
     @property
     def commanded_goal_m(self) -> np.ndarray:
@@ -71,15 +67,13 @@ class BlocksEnv(gym.Env):
         are set up again, then the force reading is made zero (row 9.07)."""
         super().reset(seed=seed)
         if seed is not None:
-            self._seed(seed)
+            self._rng = np.random.default_rng(seed)
+            self.cell.seed(seed)
         given = options or {}
-        drawn, aside = self.task.yaw.sample(self._rng), self._rng.uniform(-1.0, 1.0, 2)
-        beside = np.asarray(given.get("start_xy_m", self.task.start_xy_m * aside), float)
+        drawn = self.task.draw(self._rng)
+        beside = np.asarray(given.get("start_xy_m", drawn.beside_m), float)
         self._go_to(self.task.goal_m + [*beside, self.task.start_height_m])
-        self.world.set_blocks(np.asarray(given.get("yaw_rad", drawn), float))
-        self.world.arm.step(None)  # the force reading settles
-        self.world.arm.zero_force()
-        self.tracker.reset()
+        self.cell.set_up(np.asarray(given.get("yaw_rad", drawn.yaw_rad), float))
         self._step, self._zeroed = 0, True
         return self._observe(), self._info({})
 
@@ -89,15 +83,13 @@ class BlocksEnv(gym.Env):
         if self.task.reset_by == "place":
             self.world.place(start_m)
             return
-        for tick in range(_DRIVE_TICKS):
-            error = start_m - self.world.arm.tip_m
+        for tick in range(DRIVE_TICKS):
             self.reset_ticks = tick
-            if float(np.abs(error).max()) <= _ARRIVED_M:
+            delta = self.task.drive_step(self.world.arm.tip_m, start_m)
+            if delta is None:
                 return
-            if error[2] > 0.005:
-                error[:2] = 0.0  # up before across
-            self._execute(np.clip(error, -_DRIVE_STEP_M, _DRIVE_STEP_M), lift=True)
-        raise UserError(f"the arm did not reach the start pose in {_DRIVE_TICKS} periods; check the workspace limits")
+            self._execute(delta, lift=True)
+        raise UserError(f"the arm did not reach the start pose in {DRIVE_TICKS} periods; check the workspace limits")
 
     def _execute(self, delta_m: np.ndarray, lift: bool = False) -> Verdict:
         """One control period; a faulted command holds the set point."""
@@ -113,7 +105,7 @@ class BlocksEnv(gym.Env):
         verdict = self._execute(np.asarray(action, np.float64))
         self._step += 1
         observation = self._observe()
-        terms = self.task.reward(self._offset(), tilts_rad(self._tracked), shifts_m(self._tracked))
+        terms = self.task.terms(self.world.arm.tip_m, self.cell.tracked)
         info = self._info({"executed_m": verdict.delta_m, "clipped": verdict.clipped, "fault": verdict.fault,
                            "peak_force_n": self.world.arm.peak_force_n,
                            "reward_terms": {"f": terms.robot, "g": terms.objects}})
@@ -126,9 +118,8 @@ class BlocksEnv(gym.Env):
         return self.world.arm.tip_m - self.task.goal_m
 
     def _observe(self) -> np.ndarray:
-        self._tracked = self.tracker(self.world.poses(), self._tracker_rng)
-        seen = np.concatenate([self._offset(), self.world.arm.force_n, self._tracked.reshape(-1)])
-        return (seen / self._unit).astype(np.float32)
+        arm = self.world.arm
+        return self.task.observe(arm.tip_m, arm.force_n, self.cell.track())
 
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
         if self.ground_truth:

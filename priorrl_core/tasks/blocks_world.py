@@ -24,16 +24,6 @@ _TABLE_M = (0.15, 0.15, 0.02)
 _COLOURS = ((0.75, 0.55, 0.30, 1.0), (0.35, 0.50, 0.75, 1.0))
 
 
-def tilts_rad(poses: np.ndarray) -> np.ndarray:
-    """Angle (2,) between each block's axis and the vertical, from poses (2, 6) with roll and pitch."""
-    return np.arccos(np.clip(np.cos(poses[:, 3]) * np.cos(poses[:, 4]), -1.0, 1.0))
-
-
-def shifts_m(poses: np.ndarray) -> np.ndarray:
-    """Horizontal distance (2,) of each block from where it was set up, from poses (2, 6)."""
-    return np.hypot(poses[:, 0], poses[:, 1])
-
-
 class BlockWorld:
     """``step`` advances by one control period. Positions are of the tip; its goal is ``task.goal_m``."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from priorrl_core.config import config_dir, load
 from priorrl_core.control.base_loader import BaseSpec
 from priorrl_core.control.control_noise import ControlNoise
-from priorrl_core.errors import ConfigError, nearest
-from priorrl_core.rewards.plug import DenseInsertion
+from priorrl_core.errors import ConfigError, DataError, nearest
+from priorrl_core.rewards.natural import Judgement, image_distance
+from priorrl_core.rewards.plug import DenseInsertion, RewardKind, electrical, image_l1
 from priorrl_core.tasks.connectors import ConnectorSpec
 from priorrl_core.tasks.success import InsertionLimits
 from priorrl_core.tasks.task import Camera, Contact, InsertionTask, Scenario, Vec3
@@ -77,6 +78,24 @@ class PositionView:
     unit: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     """What 1 in the observation means [m, m, m, N]."""
 
+    def observe(self, tip_m: np.ndarray, force_z_n: float, commanded_m: np.ndarray) -> np.ndarray:
+        """Observation float32 (4,) of the tip (3,) and the vertical force."""
+        zero = commanded_m if self.goal_relative else np.zeros(3)
+        return (np.array([*(tip_m - zero), force_z_n]) / np.array(self.unit)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that a natural reward may look at, after a step."""
+
+    tip_m: np.ndarray
+    force_z_n: float
+    commanded_m: np.ndarray
+    """Commanded goal (3,)."""
+    connected: bool = False
+    image: np.ndarray | None = None
+    goal_image: np.ndarray | None = None
+
 
 @dataclass(frozen=True)
 class RewardScales:
@@ -86,6 +105,20 @@ class RewardScales:
     dense_scale: float = 1.0
     image_scale: float = 1.0
     """The thesis gives no normalisation of the pixel distance."""
+
+    def judge(self, kind: RewardKind, seen: Seen, goal_m: np.ndarray, depth_m: float) -> Judgement:
+        """Equation 48 (dense), 47 (sparse) or the distance to the goal image. ``goal_m`` (3,) is the true goal,
+        ``depth_m`` the travel from the mouth to the floor. DataError where an image is missing."""
+        if kind == "image":
+            if seen.image is None or seen.goal_image is None:
+                raise DataError("the image reward has no image to compare; give camera and goal image")
+            alike = image_distance(seen.image, seen.goal_image).probability
+            return Judgement(alike, image_l1(seen.image, seen.goal_image, self.image_scale))
+        if kind == "sparse":
+            return Judgement(float(seen.connected), electrical(seen.connected))
+        offset = seen.tip_m - (goal_m if self.dense_goal == "true" else seen.commanded_m)
+        judged = self.dense(offset, depth_m, seen.force_z_n)
+        return Judgement(judged.probability, self.dense_scale * judged.reward)
 
 
 @dataclass(frozen=True)
@@ -128,6 +161,22 @@ class PlugTask:
             residual_limit_m=self.residual_limit_m, socket_xyz_m=self.socket_xyz_m,
             scenarios={"exact": Scenario("box", 0.0)}, held_out_families=(), camera=self.camera,
             contact=self.contact, reset_lift_m=self.start_height_m)
+
+    def draw(self, rng: np.random.Generator) -> PlugDraw:
+        """What chance decides about the next episode."""
+        error, beside = self.goal_noise.sample(rng), self.start_xy_m * rng.uniform(-1.0, 1.0, 2)
+        return PlugDraw(error, beside, rng.uniform(-1.0, 1.0))
+
+
+class PlugDraw(NamedTuple):
+    """The random part of one episode."""
+
+    goal_error_m: np.ndarray
+    """Of the commanded goal (3,), where the task is run with noisy goals."""
+    beside_m: np.ndarray
+    """Start beside the commanded goal, x and y (2,)."""
+    spread: float
+    """In [-1, 1], of the holding force."""
 
 
 def load_plug_task(path: str | Path | None = None) -> PlugTask:

@@ -11,10 +11,10 @@ from priorrl_core.control.base_controllers import RobotState
 from priorrl_core.control.base_loader import BaseSpec, load_base
 from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict
 from priorrl_core.errors import ConfigError, DataError, UserError, nearest
-from priorrl_core.rewards.plug import RewardKind, electrical, image_l1
+from priorrl_core.rewards.plug import RewardKind
 from priorrl_core.robots.profile import RobotProfile, load_robot
-from priorrl_core.tasks.plug import IMAGE_SIZE, PlugSpec, PlugTask, load_plug, load_plug_task
-from priorrl_core.tasks.plug_world import PlugWorld
+from priorrl_core.tasks.plug import IMAGE_SIZE, PlugSpec, PlugTask, Seen, load_plug, load_plug_task
+from priorrl_core.tasks.plug_cell import PlugCell
 from priorrl_core.tasks.reset_path import reset_step
 from priorrl_core.tasks.residual import ResidualEnv
 from priorrl_core.tasks.success import insertion_done
@@ -42,8 +42,8 @@ class PlugEnv(gym.Env):
         _check(view, ("image", "position"), "view")
         _check(reward, ("dense", "sparse", "image"), "reward")
         _check(goal, GOALS, "goal")
-        self.world = PlugWorld(plug, self.task, self.robot, seed)
-        self.goal_image = self.world.goal_image()
+        self.cell = PlugCell(plug, self.task, self.robot, seed)
+        self.world, self.goal_image = self.cell.world, self.cell.goal_image
         self.safety = SafetyFilter(SafetyLimits.from_profile(self.robot))
         self._bench, self._rng = self.task.bench(), np.random.default_rng(seed)
         step = self.robot.max_step_m
@@ -53,9 +53,8 @@ class PlugEnv(gym.Env):
             else gym.spaces.Box(-np.inf, np.inf, (4,), np.float32))
         self.observation_age_s = 0.0
         """Age of the newest observation, for the safety filter; a late camera sets it."""
-        self.insertions = self.replacements = self.reset_ticks = self._step = 0
-        self._inserted = self._zeroed = False
-        self.world.place(self.world.goal_m + [0.0, 0.0, self.task.start_height_m])
+        self.reset_ticks = self._step = 0
+        self._zeroed = False
         self._state = self.world.state()
         self._commanded = self.world.goal_m.copy()
         self._image = self.goal_image
@@ -79,16 +78,16 @@ class PlugEnv(gym.Env):
         given = options or {}
         goal = given.get("goal", self.goal)
         _check(goal, GOALS, "goal")
-        drawn, aside = self.task.goal_noise.sample(self._rng), self._rng.uniform(-1.0, 1.0, 2)
-        error = given.get("goal_error_m", drawn if goal == "noisy" else np.zeros(3))
+        drawn = self.task.draw(self._rng)
+        error = given.get("goal_error_m", drawn.goal_error_m if goal == "noisy" else np.zeros(3))
         self._commanded = self.world.goal_m + np.asarray(error, float)
-        beside = np.asarray(given.get("start_xy_m", self.task.start_xy_m * aside), float)
+        beside = np.asarray(given.get("start_xy_m", drawn.beside_m), float)
         start = self._commanded + [*beside, self.task.start_height_m]
         self._check_reach(start)
-        self._refresh_connector()
+        self.cell.refresh(drawn.spread)
         self._go_to(start)
         self.world.zero_wrench()
-        self._state, self._step, self._inserted, self._zeroed = self.world.state(), 0, False, True
+        self._state, self._step, self._zeroed = self.world.state(), 0, True
         return self._observe(), self._info({})
 
     def _check_reach(self, start_m: np.ndarray) -> None:
@@ -98,14 +97,6 @@ class PlugEnv(gym.Env):
             if not ((place >= low) & (place <= high)).all():
                 raise ConfigError(f"the commanded {name} {np.round(place, 4).tolist()} m lies outside the workspace "
                                   f"{low.tolist()} to {high.tolist()} m; move it inside")
-
-    def _refresh_connector(self) -> None:
-        """Holding force of this episode; wear, and a new connector when the old one has done its insertions."""
-        wear = self.plug.wear
-        if wear.replace_after and self.insertions >= wear.replace_after:
-            self.insertions, self.replacements = 0, self.replacements + 1
-        left = wear.share(self.insertions)
-        self.world.set_contact(left * (1.0 + self.plug.force_spread * self._rng.uniform(-1.0, 1.0)), left)
 
     def _go_to(self, start_m: np.ndarray) -> None:
         self.safety.rearm()
@@ -139,9 +130,7 @@ class PlugEnv(gym.Env):
         verdict = self._execute(np.asarray(action, np.float64))
         self._step += 1
         observation = self._observe()
-        connected = self.world.electrical()
-        if connected and not self._inserted:
-            self._inserted, self.insertions = True, self.insertions + 1
+        connected = self.cell.count()
         info = self._info({"executed_m": verdict.delta_m, "clipped": verdict.clipped, "fault": verdict.fault,
                            "peak_force_n": self._state.peak_force_n})
         faulted = verdict.fault is not None and self.task.on_fault == "terminate"
@@ -155,26 +144,19 @@ class PlugEnv(gym.Env):
             self._image = self.world.grey()
         if self.view == "image":
             return self._image[None].copy()
-        zero = self._commanded if self.task.view.goal_relative else np.zeros(3)
-        seen = [*(self._state.tip_m - zero), self._state.force_n[2]]
-        return (np.array(seen) / np.array(self.task.view.unit)).astype(np.float32)
+        return self.task.view.observe(self._state.tip_m, self._state.force_n[2], self._commanded)
 
     def _reward(self, connected: bool) -> float:
-        scales = self.task.rewards
-        if self.reward_kind == "image":
-            return image_l1(self._image, self.goal_image, scales.image_scale)
-        if self.reward_kind == "sparse":
-            return electrical(connected)
-        goal = self.world.goal_m if scales.dense_goal == "true" else self._commanded
+        seen = Seen(self._state.tip_m, float(self._state.force_n[2]), self._commanded, connected, self._image,
+                    self.goal_image)
         depth_m = self.plug.connector.fit.depth_mm * 1e-3
-        judged = scales.dense(self._state.tip_m - goal, depth_m, float(self._state.force_n[2]))
-        return scales.dense_scale * judged.reward
+        return self.task.rewards.judge(self.reward_kind, seen, self.world.goal_m, depth_m).reward
 
     def _success(self) -> bool:
         return insertion_done(self._state.tip_m - self.world.goal_m, self.plug.connector.fit, self.task.success)
 
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
-        info["wear"] = {"insertions": self.insertions, "replacements": self.replacements}
+        info["wear"] = {"insertions": self.cell.insertions, "replacements": self.cell.replacements}
         if self.ground_truth:
             offset = self._state.tip_m - self.world.goal_m
             info["ground_truth"] = {

@@ -8,10 +8,8 @@ import gymnasium as gym
 import numpy as np
 
 from priorrl_core.control.base_controllers import BaseController, RobotState
-from priorrl_core.control.control_noise import ControlNoise
+from priorrl_core.control.control_noise import ControlNoise, control_noise_rng
 from priorrl_core.control.residual import compose
-
-_NOISE_STREAM = 46  # keeps the control noise apart from the environment's own draws of the same seed
 
 
 class IncrementEnv(Protocol):
@@ -44,12 +42,12 @@ class ResidualEnv(gym.Wrapper):
         compose(np.zeros(3), np.zeros(3), self.limit_m, blend)  # a wrong blend is refused here
         self.action_space = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
         self._arm = cast(IncrementEnv, env.unwrapped)
-        self._rng = np.random.default_rng([seed, _NOISE_STREAM])
+        self._rng = control_noise_rng(seed)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
         """``seed`` also restarts the control noise."""
         if seed is not None:
-            self._rng = np.random.default_rng([seed, _NOISE_STREAM])
+            self._rng = control_noise_rng(seed)
         observation, info = self.env.reset(seed=seed, options=options)
         self.base.reset()
         self._show(observation)

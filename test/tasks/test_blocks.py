@@ -12,9 +12,17 @@ from nudge import nudge
 
 from priorrl_core.control.base_loader import BaseSpec
 from priorrl_core.errors import ConfigError, DataError
-from priorrl_core.tasks.blocks import Perturbation, Tracker, Tracking, Yaw, load_block_task
+from priorrl_core.tasks.blocks import (
+    Perturbation,
+    Tracker,
+    Tracking,
+    Yaw,
+    load_block_task,
+    shifts_m,
+    tilts_rad,
+)
 from priorrl_core.tasks.blocks_env import BlocksEnv, make_blocks
-from priorrl_core.tasks.blocks_world import BlockWorld, shifts_m, tilts_rad
+from priorrl_core.tasks.blocks_world import BlockWorld
 
 TASK = load_block_task()
 STILL = np.zeros(3)

@@ -132,16 +132,23 @@ def wide() -> dict[str, str]:
 def configuration_page() -> str:
     """Keys of the YAML files: one table a dataclass, nested ones below the one that holds them."""
     from priorrl_core.robots.profile import RobotProfile
+    from priorrl_core.tasks.blocks import BlockTask
     from priorrl_core.tasks.connectors import ConnectorSpec
+    from priorrl_core.tasks.plug import PlugSpec, PlugTask
     from priorrl_core.tasks.task import InsertionTask
     from priorrl_core.training.method import MethodConfig
+    from priorrl_core.training.residual_learner import ResidualMethod
 
     parts = [NOTE + "# Configuration\n\nAn unknown key is an error that names the nearest valid one.\n"]
     for title, cls in (
         ("config/connectors/*.yaml", ConnectorSpec),
-        ("config/tasks/*.yaml", InsertionTask),
+        ("config/tasks/insertion.yaml", InsertionTask),
+        ("config/tasks/plug.yaml", PlugTask),
+        ("config/tasks/plug/*.yaml", PlugSpec),
+        ("config/tasks/blocks.yaml", BlockTask),
         ("config/robots/*.yaml", RobotProfile),
         ("config/methods/*.yaml", MethodConfig),
+        ("config/methods/residual_*.yaml", ResidualMethod),
     ):
         parts.append(f"## {title}\n\n" + keys(cls, ""))
     return "\n".join(parts)

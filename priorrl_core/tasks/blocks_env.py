@@ -9,7 +9,7 @@ import numpy as np
 
 from priorrl_core.control.base_controllers import RobotState
 from priorrl_core.control.base_loader import BaseSpec, load_base
-from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict
+from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict, check_with_way_out
 from priorrl_core.errors import DataError, UserError
 from priorrl_core.robots.profile import RobotProfile, load_robot
 from priorrl_core.tasks.blocks import BLOCKS, BlockTask, Tracker, load_block_task
@@ -47,7 +47,7 @@ class BlocksEnv(gym.Env):
         metre, newton, radian = self.task.observation_unit
         self._unit = np.array([metre] * 3 + [newton] * 3 + ([metre] * 3 + [radian] * 3) * BLOCKS)
         self._step, self.reset_ticks, self._zeroed = 0, 0, False
-        self._tracked = np.zeros((BLOCKS, 6))
+        self._poses = self._tracked = np.zeros((BLOCKS, 6))
         self.observation_age_s = 0.0
         """Age of the newest observation, for the safety filter."""
 
@@ -68,7 +68,8 @@ class BlocksEnv(gym.Env):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Options: ``yaw_rad`` (2,), ``start_xy_m`` (2,). Draws what is not given; the arm leaves before the blocks
-        are set up again, then the force reading is made zero (row 9.07)."""
+        are set up again, then the force reading is made zero (row 9.07). ``task.reset_by`` says how it leaves:
+        ``place`` sets it there at once, outside the safety filter, which only a simulator can (law 2)."""
         super().reset(seed=seed)
         if seed is not None:
             self._seed(seed)
@@ -96,21 +97,22 @@ class BlocksEnv(gym.Env):
                 return
             if error[2] > 0.005:
                 error[:2] = 0.0  # up before across
-            self._execute(np.clip(error, -_DRIVE_STEP_M, _DRIVE_STEP_M), lift=True)
+            arm = self.world.arm
+            self._move(check_with_way_out(self.safety, np.clip(error, -_DRIVE_STEP_M, _DRIVE_STEP_M), arm.tip_m,
+                                          arm.peak_force_n, self.observation_age_s, arm.q))
         raise UserError(f"the arm did not reach the start pose in {_DRIVE_TICKS} periods; check the workspace limits")
 
-    def _execute(self, delta_m: np.ndarray, lift: bool = False) -> Verdict:
+    def _move(self, verdict: Verdict) -> None:
         """One control period; a faulted command holds the set point."""
-        arm = self.world.arm
-        force = 0.0 if lift else arm.peak_force_n
-        verdict = self.safety.check(delta_m, arm.tip_m, force, self.observation_age_s, arm.q)
         self.world.step(None if verdict.fault else verdict.delta_m)
-        return verdict
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         if not self._zeroed:
             raise DataError("the force reading was not made zero; call reset() before the first step")
-        verdict = self._execute(np.asarray(action, np.float64))
+        arm = self.world.arm
+        verdict = self.safety.check(np.asarray(action, np.float64), arm.tip_m, arm.peak_force_n,
+                                    self.observation_age_s, arm.q)
+        self._move(verdict)
         self._step += 1
         observation = self._observe()
         terms = self.task.reward(self._offset(), tilts_rad(self._tracked), shifts_m(self._tracked))
@@ -126,13 +128,14 @@ class BlocksEnv(gym.Env):
         return self.world.arm.tip_m - self.task.goal_m
 
     def _observe(self) -> np.ndarray:
-        self._tracked = self.tracker(self.world.poses(), self._tracker_rng)
+        self._poses = self.world.poses()
+        self._tracked = self.tracker(self._poses, self._tracker_rng)
         seen = np.concatenate([self._offset(), self.world.arm.force_n, self._tracked.reshape(-1)])
         return (seen / self._unit).astype(np.float32)
 
     def _info(self, info: dict[str, Any]) -> dict[str, Any]:
         if self.ground_truth:
-            poses, offset = self.world.poses(), self._offset()
+            poses, offset = self._poses, self._offset()
             tilt, shift = tilts_rad(poses), shifts_m(poses)
             info["ground_truth"] = {
                 "success": assembly_done(offset, tilt, shift, self.task.success), "offset_m": offset,

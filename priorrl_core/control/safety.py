@@ -142,6 +142,20 @@ class SafetyFilter:
         return delta, clipped
 
 
+def check_with_way_out(guard: SafetyFilter, delta_m: np.ndarray, tip_m: np.ndarray, force_n: np.ndarray | float,
+                       age_s: float, q: np.ndarray) -> Verdict:
+    """``guard.check`` for one command of a reset in simulation, where nobody stands by to re-arm.
+
+    A fault leaves one way out: the upward part of a rising command, with the force excused, for an arm that still
+    presses can only leave so. The operator's re-arm is simulated; every other limit holds as before.
+    """
+    verdict = guard.check(delta_m, tip_m, force_n, age_s, q)
+    if verdict.fault is None or not delta_m[2] > 0.0:
+        return verdict
+    guard.rearm()
+    return guard.check(np.array([0.0, 0.0, delta_m[2]]), tip_m, 0.0, age_s, q)
+
+
 def _not_vector(value: np.ndarray, size: int | None) -> str | None:
     """What is wrong with a vector that should hold ``size`` finite numbers (any number where None)."""
     try:

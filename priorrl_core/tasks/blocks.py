@@ -148,6 +148,7 @@ class BlockTask:
     success: AssemblyLimits = field(default_factory=AssemblyLimits)
     on_fault: OnFault = "hold"
     reset_by: ResetBy = "place"
+    """As in ``PlugTask``: ``place`` passes no safety filter and is for training in simulation, as in chapter 8."""
 
     def __post_init__(self) -> None:
         if self.horizon < 1 or self.start_height_m <= 0.0 or self.start_xy_m < 0.0:

@@ -9,7 +9,7 @@ import numpy as np
 
 from priorrl_core.control.base_controllers import RobotState
 from priorrl_core.control.base_loader import BaseSpec, load_base
-from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict
+from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict, check_with_way_out
 from priorrl_core.errors import DataError, UserError
 from priorrl_core.robots.profile import RobotProfile, load_robot
 from priorrl_core.tasks.blocks import (
@@ -64,7 +64,8 @@ class BlocksEnv(gym.Env):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         """Options: ``yaw_rad`` (2,), ``start_xy_m`` (2,). Draws what is not given; the arm leaves before the blocks
-        are set up again, then the force reading is made zero (row 9.07)."""
+        are set up again, then the force reading is made zero (row 9.07). ``task.reset_by`` says how it leaves:
+        ``place`` sets it there at once, outside the safety filter, which only a simulator can (law 2)."""
         super().reset(seed=seed)
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -88,21 +89,22 @@ class BlocksEnv(gym.Env):
             delta = self.task.drive_step(self.world.arm.tip_m, start_m)
             if delta is None:
                 return
-            self._execute(delta, lift=True)
+            arm = self.world.arm
+            self._move(check_with_way_out(self.safety, delta, arm.tip_m, arm.peak_force_n, self.observation_age_s,
+                                          arm.q))
         raise UserError(f"the arm did not reach the start pose in {DRIVE_TICKS} periods; check the workspace limits")
 
-    def _execute(self, delta_m: np.ndarray, lift: bool = False) -> Verdict:
+    def _move(self, verdict: Verdict) -> None:
         """One control period; a faulted command holds the set point."""
-        arm = self.world.arm
-        force = 0.0 if lift else arm.peak_force_n
-        verdict = self.safety.check(delta_m, arm.tip_m, force, self.observation_age_s, arm.q)
         self.world.step(None if verdict.fault else verdict.delta_m)
-        return verdict
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         if not self._zeroed:
             raise DataError("the force reading was not made zero; call reset() before the first step")
-        verdict = self._execute(np.asarray(action, np.float64))
+        arm = self.world.arm
+        verdict = self.safety.check(np.asarray(action, np.float64), arm.tip_m, arm.peak_force_n,
+                                    self.observation_age_s, arm.q)
+        self._move(verdict)
         self._step += 1
         observation = self._observe()
         terms = self.task.terms(self.world.arm.tip_m, self.cell.tracked)

@@ -9,7 +9,7 @@ import numpy as np
 
 from priorrl_core.control.p_controller import PController
 from priorrl_core.control.residual import compose
-from priorrl_core.control.safety import SafetyFilter, SafetyLimits
+from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict, check_with_way_out
 from priorrl_core.errors import UserError
 from priorrl_core.robots.profile import RobotProfile, load_robot
 from priorrl_core.tasks.connectors import ConnectorSpec
@@ -79,30 +79,27 @@ class InsertionEnv(gym.Env):
                 if delta is None:
                     self.reset_ticks = tick
                     return
-                self._execute(delta, lift=bool(delta[2] >= 0.0))
+                state = self._state
+                self._move(check_with_way_out(self.safety, delta, state.tip_m, state.peak_force_n, 0.0, state.q))
         finally:
             self.world.images = images
         raise ResetFailed(f"the arm did not reach the start pose in {self.task.reset_max_ticks} periods; "
                           "check the socket's place and the workspace limits")
 
-    def _execute(self, delta_m: np.ndarray, lift: bool = False) -> tuple[np.ndarray | None, Any]:
-        state = self._state
-        verdict = self.safety.check(delta_m, state.tip_m, state.peak_force_n, 0.0, state.q)
-        if verdict.fault and lift:
-            self.safety.rearm()  # the simulated operator: a way out upwards, as in the graph
-            verdict = self.safety.check(delta_m, state.tip_m, 0.0, 0.0, state.q)
-        executed = None if verdict.fault else verdict.delta_m
-        self._state = self.world.step(executed)
-        return executed, verdict
+    def _move(self, verdict: Verdict) -> None:
+        """One control period; a faulted command holds the set point."""
+        self._state = self.world.step(None if verdict.fault else verdict.delta_m)
 
     def step(self, action: np.ndarray) -> tuple[dict, float, bool, bool, dict]:
         base = self.base(self._state.tip_m, self.believed_goal_m)
         residual, total = compose(base, np.asarray(action, np.float64), self._limit, self.blend)
-        executed, verdict = self._execute(total)
+        state = self._state
+        verdict = self.safety.check(total, state.tip_m, state.peak_force_n, 0.0, state.q)
+        self._move(verdict)
         self._step += 1
         info = self._info({
             "base_m": base, "residual_m": residual, "sum_m": total,
-            "executed_m": np.zeros(3) if executed is None else executed,
+            "executed_m": verdict.delta_m,
             "clipped": verdict.clipped, "fault": verdict.fault, "peak_force_n": self._state.peak_force_n})
         reward = float(self.world.electrical())
         return self._obs(), reward, verdict.fault is not None, self._step >= self.task.horizon, info

@@ -145,7 +145,9 @@ class PlugTask:
     terminate_on_success: bool = False
     on_fault: OnFault = "hold"
     reset_by: ResetBy = "drive"
-    """``drive``: commands through the safety filter; ``place``: set there at once, for bulk training only."""
+    """``drive``: commands through the safety filter; ``place``: set there at once, past the filter, for bulk training
+    in simulation only. Law 2 is about commands to a robot; a robot cannot be placed, and the graph's task,
+    ``InsertionTask``, has no such field."""
 
     def __post_init__(self) -> None:
         if self.horizon < 1 or self.control_period_s < 0.1 - 1e-9:

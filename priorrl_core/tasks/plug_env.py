@@ -9,7 +9,7 @@ import numpy as np
 
 from priorrl_core.control.base_controllers import RobotState
 from priorrl_core.control.base_loader import BaseSpec, load_base
-from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict
+from priorrl_core.control.safety import SafetyFilter, SafetyLimits, Verdict, check_with_way_out
 from priorrl_core.errors import ConfigError, DataError, UserError, nearest
 from priorrl_core.rewards.plug import RewardKind
 from priorrl_core.robots.profile import RobotProfile, load_robot
@@ -110,24 +110,23 @@ class PlugEnv(gym.Env):
             delta = reset_step(self._state.tip_m, start_m, self._bench)
             if delta is None:
                 return
-            self._execute(delta, lift=bool(delta[2] >= 0.0))
+            state = self._state
+            self._move(check_with_way_out(self.safety, delta, state.tip_m, state.peak_force_n,
+                                          self.observation_age_s, state.q))
         raise UserError(f"the arm did not reach the start pose in {self._bench.reset_max_ticks} periods; "
                         "check the socket's place and the workspace limits")
 
-    def _execute(self, delta_m: np.ndarray, lift: bool = False) -> Verdict:
+    def _move(self, verdict: Verdict) -> None:
         """One control period; a faulted command holds the set point."""
-        state = self._state
-        verdict = self.safety.check(delta_m, state.tip_m, state.peak_force_n, self.observation_age_s, state.q)
-        if verdict.fault and lift:
-            self.safety.rearm()  # the simulated operator: a way out upwards
-            verdict = self.safety.check(delta_m, state.tip_m, 0.0, 0.0, state.q)
         self._state = self.world.step(None if verdict.fault else verdict.delta_m)
-        return verdict
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         if not self._zeroed:
             raise DataError("the force reading was not made zero; call reset() before the first step")
-        verdict = self._execute(np.asarray(action, np.float64))
+        state = self._state
+        verdict = self.safety.check(np.asarray(action, np.float64), state.tip_m, state.peak_force_n,
+                                    self.observation_age_s, state.q)
+        self._move(verdict)
         self._step += 1
         observation = self._observe()
         connected = self.cell.count()

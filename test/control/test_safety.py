@@ -9,7 +9,7 @@ import pytest
 
 from priorrl_core.control.p_controller import PController
 from priorrl_core.control.residual import compose
-from priorrl_core.control.safety import SafetyFilter, SafetyLimits
+from priorrl_core.control.safety import SafetyFilter, SafetyLimits, check_with_way_out
 from priorrl_core.robots.profile import load_robot
 
 ROBOT = load_robot()
@@ -125,3 +125,32 @@ def test_limits_come_from_the_profile_with_its_joint_margin():
     limits = SafetyLimits.from_profile(ROBOT)
     assert limits.force_budget_n == ROBOT.force_budget_n
     assert limits.joint_upper_rad[0] == pytest.approx(ROBOT.upper_rad[0] - ROBOT.joint_margin_rad)
+
+
+# -- resets in simulation -------------------------------------------------------------------------------
+
+
+def leave(guard, delta, force=50.0, age=0.0, q=HOME):
+    return check_with_way_out(guard, np.asarray(delta), TIP, force, age, q)
+
+
+def test_a_pressed_arm_is_let_out_upwards_and_only_upwards(guard):
+    out = leave(guard, [0.004, -0.003, 0.006])
+    assert out.fault is None and np.array_equal(out.delta_m, [0.0, 0.0, 0.006])
+    for delta in ([0.0, 0.0, -0.006], [0.004, 0.0, 0.0], [0.0, 0.0, np.nan]):
+        guard.rearm()
+        assert leave(guard, delta).fault is not None
+
+
+def test_an_ordinary_command_of_a_reset_passes_as_it_is(guard):
+    out = leave(guard, [0.004, -0.003, -0.006], force=1.0)
+    assert out.fault is None and np.array_equal(out.delta_m, [0.004, -0.003, -0.006])
+
+
+def test_the_way_out_excuses_the_force_alone(guard):
+    up = [0.0, 0.0, 0.006]
+    assert stopped(leave(guard, up, age=ROBOT.stale_after_s + 0.01), "stale")
+    guard.rearm()
+    assert stopped(leave(guard, up, q=HOME + 10.0), "joint_limit")
+    guard.rearm()
+    assert leave(guard, [0.0, 0.0, 10.0]).clipped

@@ -11,7 +11,7 @@ import pytest
 from nudge import nudge
 
 from priorrl_core.control.base_loader import BaseSpec
-from priorrl_core.errors import ConfigError, DataError
+from priorrl_core.errors import ConfigError, DataError, UserError
 from priorrl_core.tasks.blocks import (
     Perturbation,
     Tracker,
@@ -197,7 +197,7 @@ def test_8_15_observation_is_the_trackers_output_and_not_the_truth():
     obs, _, _, _, info = made.step(STILL)
     true = info["ground_truth"]["poses"]
     told = obs[6:].reshape(2, 6)[:, :3] * unit
-    assert made._tracked[:, :3] == pytest.approx(told, abs=1e-6)
+    assert made.cell.tracked[:, :3] == pytest.approx(told, abs=1e-6)
     assert true[1, 1] > 0.008 and abs(told[1, 1]) < 0.005, "three steps late"
     made.close()
 
@@ -254,6 +254,39 @@ def test_resets_can_also_drive_the_arm_through_the_safety_filter():
         assert info["ground_truth"]["distance_m"] < 0.01
     made.reset(seed=9)
     assert made.unwrapped.reset_ticks > 5
+    made.close()
+
+
+def test_what_is_kept_of_the_kinematics_follows_the_arm(env):
+    env.reset(seed=0)
+    arm = env.world.arm
+    for _ in range(2):
+        env.step(np.array([0.002, 0.001, -0.004]))
+        tip, jacobian = arm.kinematics.forward(arm.q)[0], arm.kinematics.jacobian(arm.q)
+        assert np.array_equal(arm.tip_m, tip) and np.array_equal(arm.velocity_m_s, jacobian[:3] @ arm.dq)
+
+
+def test_a_reset_that_starts_pressed_opens_only_the_way_up():
+    made = BlocksEnv(replace(TASK, reset_by="drive"))
+    made.reset(seed=0)
+    sent, step, force = [], made.world.step, 2.0 * made.robot.force_budget_n
+
+    def press(delta_m):
+        sent.append((made.world.arm.peak_force_n, delta_m))
+        step(delta_m)
+        if len(sent) < 4:
+            made.world.arm.peak_force_n = force
+
+    made.world.place(made.task.goal_m + [0.01, 0.01, 0.02])
+    made.world.step, made.world.arm.peak_force_n = press, force
+    made.reset(seed=1)
+    pressed = [delta for peak, delta in sent if peak == force]
+    assert len(pressed) == 4
+    assert all(delta is not None and delta[2] > 0.0 and not delta[:2].any() for delta in pressed)
+    made.world.place(made.task.goal_m + [0.0, 0.0, made.task.start_height_m + 0.03])
+    made.world.arm.peak_force_n = force
+    with pytest.raises(UserError, match="did not reach the start pose"):
+        made.reset(seed=2)  # the way is down: a fault for force holds the arm
     made.close()
 
 

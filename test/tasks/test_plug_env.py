@@ -277,6 +277,17 @@ def test_8_07_the_same_seed_gives_the_same_episode_bit_for_bit_also_after_others
     assert np.array_equal(traces[0], traces[2]) and not np.array_equal(traces[0], traces[1])
 
 
+def test_what_is_kept_of_the_kinematics_follows_the_arm(env):
+    env.reset(seed=0)
+    for _ in range(2):
+        env.step(np.array([0.002, 0.001, -0.004]))
+        state, kinematics = env.world.state(), env.world.kinematics
+        tip, jacobian = kinematics.forward(state.q)[0], kinematics.jacobian(state.q)
+        assert np.array_equal(env.robot_state().tip_m, tip) and np.array_equal(env.world.truth().offset_m,
+                                                                                tip - env.world.goal_m)
+        assert np.array_equal(env.robot_state().velocity_m_s, jacobian[:3] @ state.dq)
+
+
 # -- safety and demonstrations --------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from priorrl_core.config import ROOT
 from priorrl_core.errors import ConfigError
 from priorrl_core.tasks.expert import Expert, ExpertConfig
 from priorrl_core.tasks.reset_path import reset_step, start_pose
@@ -84,3 +85,19 @@ def test_reset_lifts_before_it_travels_and_ends_at_the_start() -> None:
     assert path[0][2] > 0 and not path[0][:2].any()
     sideways = [d for d in path if np.abs(d[:2]).max() > 0.002]
     assert all(abs(d[2]) < 0.003 for d in sideways)
+
+
+def test_the_graph_cannot_place_an_arm_between_episodes(tmp_path) -> None:
+    """``reset_by: place`` is of the training environments; the task of the graph refuses it (law 2)."""
+    text = (ROOT / "config" / "tasks" / "insertion.yaml").read_text()
+    assert load_task(_written(tmp_path / "same.yaml", text)) == TASK
+    with pytest.raises(ConfigError, match="reset_by"):
+        load_task(_written(tmp_path / "placed.yaml", text + "\nreset_by: place\n"))
+    for path in (ROOT / "priorrl_nodes").glob("*.py"):
+        source = path.read_text()
+        assert not any(word in source for word in ("reset_by", ".place(", "plug_env", "blocks_env")), path
+
+
+def _written(path, text: str) -> str:
+    path.write_text(text)
+    return str(path)

@@ -55,17 +55,17 @@ class JointImpedance:
         The array returned is reused by the next call. No checks here: targets come from ``Kinematics``.
         """
         error, tau, part, integral = self._error, self._tau, self._part, self.integral_nm
-        # results by position and a bound dot: half the time of keywords
+        # positional outputs and the dot method save time at 1 kHz; minimum and maximum want the keyword
         np.subtract(q_target, q, error)
         np.multiply(error, self._rate, part)
         np.add(integral, part, integral)
-        np.minimum(integral, self._high, integral)
-        np.maximum(integral, self._low, integral)
+        np.minimum(integral, self._high, out=integral)
+        np.maximum(integral, self._low, out=integral)
         self._stiffness.dot(error, tau)
         np.multiply(dq, self._damping, part)
         np.subtract(tau, part, tau)
         np.add(tau, integral, tau)
         np.add(tau, feedforward, tau)
-        np.minimum(tau, self._top, tau)
-        np.maximum(tau, self._bottom, tau)
+        np.minimum(tau, self._top, out=tau)
+        np.maximum(tau, self._bottom, out=tau)
         return tau

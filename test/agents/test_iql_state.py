@@ -6,10 +6,11 @@ import pytest
 import torch
 from offline import mixed_episodes
 from reach import evaluate
-from small_agents import batch, copies, iql, make_linear, moved
+from small_agents import TINY_ENCODER, batch, copies, iql, make_linear, moved
 
-from priorrl_core.agents.iql_state import IQLConfig, domain_config
+from priorrl_core.agents.iql_state import IQL, IQLConfig, domain_config
 from priorrl_core.data.transitions import TransitionBatch
+from priorrl_core.perception.small_encoder import SmallEncoder
 
 ROWS = TransitionBatch(torch.zeros(2, 2), torch.tensor([[0.5, 0.0], [0.0, -0.5]]), torch.tensor([1.0, -1.0]),
                        torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([0.0, 1.0]))
@@ -50,6 +51,13 @@ def test_7_03_each_loss_reaches_only_its_own_network(loss, own):
     agent.losses(batch(16))[loss].backward()
     touched = {n for n, p in agent.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert touched and all(name.startswith(own) for name in touched)
+
+
+@pytest.mark.parametrize(("loss", "trains"), [("value_loss", False), ("critic_loss", True), ("actor_loss", False)])
+def test_7_03_an_image_encoder_learns_of_the_critics_loss_alone(loss, trains):
+    agent = IQL(IQLConfig(hidden=(16,)), SmallEncoder(TINY_ENCODER), 2)
+    agent.losses(batch(4, images=True))[loss].backward()
+    assert all((p.grad is not None) is trains for p in agent.encoder.parameters())
 
 
 def test_7_03_targets_follow_by_the_polyak_formula():

@@ -127,6 +127,7 @@ def test_abm_eq_5_the_e_step_draws_from_the_prior_or_without_one_from_the_target
 
 def test_abm_eq_5_and_10_mpo_loss_is_the_sum_of_its_parts():
     agent, rows = mpo(seed=5), steps(6)
+    set_law(agent.policy, [0.3, -0.4], [0.5, 0.9])  # no longer the target policy
     noise = agent._normal((10, 6, 2))
     agent.generator.manual_seed(5)
     law, old, new = (n.law(rows.features, rows.task) for n in (agent.prior, agent.policy_target, agent.policy))
@@ -134,9 +135,13 @@ def test_abm_eq_5_and_10_mpo_loss_is_the_sum_of_its_parts():
     q = agent.target_q(rows.features, action, rows.task)
     weight = torch.softmax(q / 3.0, 0)
     kl = mpo_losses.split_kl(old, new)
-    wanted = (mpo_losses.weighted_likelihood(action.detach(), weight, new, old) + kl[0] + kl[1]
-              + mpo_losses.temperature_loss(torch.tensor(3.0), q, 0.1) + (5e-3 - kl[0]) + (1e-5 - kl[1]))
-    assert torch.allclose(agent.improvement(rows)[0], wanted, atol=1e-5)
+    policy = mpo_losses.weighted_likelihood(action.detach(), weight, new, old) + kl[0] + kl[1]
+    duals = mpo_losses.temperature_loss(torch.tensor(3.0), q, 0.1) + (5e-3 - kl[0]) + (1e-5 - kl[1])
+    loss, metrics = agent.improvement(rows)
+    assert torch.allclose(loss, policy + duals, atol=1e-5)
+    assert torch.allclose(torch.stack([metrics["kl_mean"], metrics["kl_covariance"]]), torch.stack(kl), atol=1e-6)
+    got, wanted = (torch.autograd.grad(x, agent.policy.heads.biases[-1], retain_graph=True)[0] for x in (loss, policy))
+    assert torch.allclose(got, wanted, atol=1e-5) and got.all()
 
 
 def test_abm_eq_11_svg_gradient_is_that_of_a_finite_difference():
@@ -180,9 +185,9 @@ def test_actions_are_clipped_before_q_sees_them_and_weights_of_q_are_constants()
     beyond, edge = torch.full((1, 2, 2), 3.0, requires_grad=True), torch.ones(1, 2, 2)
     q = agent.target_q(rows.features, beyond, rows.task)
     assert torch.equal(q, agent.target_q(rows.features, edge, rows.task))
-    inner = torch.full((1, 2, 2), 0.2, requires_grad=True)
-    agent.target_q(rows.features, inner, rows.task).sum().backward()
-    assert inner.grad.any() and all(p.grad is None for p in agent.parameters())
+    inner, features = torch.full((1, 2, 2), 0.2, requires_grad=True), rows.features.clone().requires_grad_()
+    agent.target_q(features, inner, rows.task).sum().backward()
+    assert inner.grad.any() and features.grad is None and all(p.grad is None for p in agent.parameters())
 
 
 def test_tables_1_and_2():

@@ -73,3 +73,18 @@ def test_each_snippet_has_the_reward_of_its_own_task():
 def test_an_empty_replay_says_so():
     with pytest.raises(DataError, match="empty"):
         SnippetSampler(TransitionReplay(3, (1,), 1), 2).sample(1, torch.Generator())
+
+
+@pytest.mark.parametrize(("terminated", "truncated"), [(True, False), (False, True)])
+def test_an_episode_that_starts_where_the_last_one_ended_is_not_joined_to_it(terminated, truncated):
+    r = replay((0, 3), (3, 2), terminated=terminated, truncated=truncated)
+    rows = SnippetSampler(r, 5).batch(torch.tensor([0]), torch.zeros(1, dtype=torch.int64))
+    assert rows.valid.tolist() == [[1, 1, 1, 0, 0]]
+
+
+def test_the_newest_step_is_not_joined_to_the_oldest_where_nothing_moves():
+    r, still = TransitionReplay(3, (1,), 1), np.zeros(1, np.float32)
+    for _ in range(4):  # the oldest is now row 1, the newest row 0
+        r.add(Transition(still, still, np.zeros(1), np.zeros(1), 0.0, still, terminated=False))
+    rows = SnippetSampler(r, 3).batch(torch.tensor([1, 2, 0]), torch.zeros(3, dtype=torch.int64))
+    assert rows.valid.sum(1).tolist() == [3.0, 2.0, 1.0]

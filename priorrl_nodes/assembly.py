@@ -63,6 +63,14 @@ class EpisodeAssembly:
     def newest_ns(self) -> int:
         return max(self.states, default=0)
 
+    def complete(self, judged: bool) -> bool:
+        """Whether all parts of at least one zeroed observation are here: whoever sends them is heard."""
+        parts: list[dict] = [{s: m for s, m in self.states.items() if m.zeroed}]
+        parts += [self.images] if self.kind.image_shape else []
+        parts += [self.objects] if self.kind.tracked else []
+        parts += [self.rewards] if judged else []
+        return bool(set.intersection(*(set(part) for part in parts)))
+
     def missing(self, end_ns: int, judged: bool) -> str:
         """What has not come yet, in words; empty when the episode is whole."""
         stamps = self.stamps(end_ns)

@@ -17,6 +17,7 @@ from priorrl_nodes.patience import NodeLost
 from priorrl_nodes.schedule import Series, exploration_seed, version_for
 
 FAULTS_PER_RESET = 12
+HEARING_S = 0.2
 
 
 class Cancelled(Exception):
@@ -28,13 +29,14 @@ class EpisodeScript:
 
     def __init__(self, graph: Any, series: Series, blend: float, deterministic: bool, first: int = 0) -> None:
         self.graph, self.series, self.blend, self.deterministic = graph, series, blend, deterministic
-        self.first = first
+        self.first, self.meeting = first, True
 
     def run(self, index: int) -> Outcome:
         """One closed episode, repeated until no node is lost on the way."""
         for attempt in range(1, self.graph.attempts + 1):
             try:
-                if attempt > 1 or index == self.first:
+                self.meeting = attempt > 1 or index == self.first
+                if self.meeting:
                     self._meet_peers()
                 return self._attempt(index)
             except NodeLost as error:
@@ -64,6 +66,8 @@ class EpisodeScript:
         self._reset(name, self.graph.kind.start_m(goal_m, self.series.episode_seed(index)))
         assembly = graph.begin(EpisodeAssembly(name, goal_m, graph.kind))
         self._zero()
+        if self.meeting:
+            self._await_hearing(assembly)
         done = self._roll_out(self._rollout_request(name, goal_m, index))
         end_ns = time_ns(done.header.stamp) if done.ok else assembly.newest_ns()
         self._await_parts(assembly, end_ns, done.ok)
@@ -122,6 +126,15 @@ class EpisodeScript:
     def _zero(self) -> None:
         if not self.graph.call("simulator/zero_wrench", Trigger.Request()).success:
             raise NodeLost("the arm's driver is not active")
+
+    def _await_hearing(self, assembly: EpisodeAssembly) -> None:
+        """A new peer answers services before its topics are joined, and a fast episode would be over by then: shows
+        the start again until camera, judge and this node are seen to hear each other."""
+        graph, end = self.graph, time.monotonic() + self.graph.stall_s
+        while not graph.patience.comes(lambda: assembly.complete(graph.judged), HEARING_S):
+            if time.monotonic() > end:
+                raise NodeLost(f"image, state or reward of the start did not come in {graph.stall_s:.1f} s")
+            graph.call("simulator/observe", Trigger.Request())
 
     def _rollout_request(self, name: str, goal_m: np.ndarray, index: int) -> SetMode.Request:
         series, graph = self.series, self.graph

@@ -47,11 +47,18 @@ class Patience:
 
     def wait_for(self, ready: Callable[[], bool], timeout_s: float, what: Callable[[], str]) -> None:
         """Waits at most ``timeout_s``; NodeLost names ``what`` did not come."""
+        with self.news:
+            if not self.comes(ready, timeout_s):
+                raise NodeLost(f"{what()} did not come in {timeout_s:.1f} s")
+
+    def comes(self, ready: Callable[[], bool], timeout_s: float) -> bool:
+        """Waits at most ``timeout_s`` for ``ready``, which is asked with the news locked."""
         end = time.monotonic() + timeout_s
         with self.news:
             while not ready():
                 self._check()
                 left = end - time.monotonic()
                 if left <= 0.0:
-                    raise NodeLost(f"{what()} did not come in {timeout_s:.1f} s")
+                    return False
                 self.news.wait(min(left, SLICE_S))
+        return True

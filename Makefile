@@ -10,7 +10,7 @@ RUN := export ROS_DISTRO=$(ROS_DISTRO) && . scripts/env.sh &&
 CODE := priorrl_core priorrl_nodes bench scripts launch test setup.py
 export PYTHON
 
-.PHONY: help setup interfaces demo test lint types unit ros e2e env lock docs clean
+.PHONY: help setup interfaces demo test lint types unit ros e2e env lock docs peers clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -51,5 +51,8 @@ lock:  ## resolve requirements/*.in anew into requirements/$(ROS_DISTRO).txt
 docs: setup  ## write docs/reference/ from the code
 	@$(RUN) exec python scripts/make_reference.py
 
+peers:  ## robosuite in an environment of its own, for `priorrl bench env_speed`
+	@python3 -m venv .venv-robosuite && .venv-robosuite/bin/pip install -q -r requirements/peers_robosuite.txt
+
 clean:  ## remove the virtual environments and caches; runs/ and data/ stay
-	rm -rf .venv .venv-kilted .setup-*.lock .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-kilted .venv-robosuite .setup-*.lock .mypy_cache .ruff_cache .pytest_cache

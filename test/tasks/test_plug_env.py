@@ -260,6 +260,24 @@ def test_9_32_episode_after_episode_without_a_hand_and_worn_connectors_are_repla
     assert forces[:5] == pytest.approx([new, 0.9 * new, 0.81 * new, 0.729 * new, new])
 
 
+def test_9_32_two_hundred_episodes_in_a_row_without_a_hand():
+    """Random residuals press and scrape for 200 episodes; every reset drives the arm back through the safety filter."""
+    spec = replace(load_plug("usb"), wear=Wear(smoothing=0.01, floor=0.7, replace_after=20))
+    made = make_plug(spec, goal="noisy", task=replace(TASK, reset_by="drive", horizon=14))
+    rng, over = np.random.default_rng(0), 0
+    for seed in range(200):
+        _, info = made.reset(seed=seed)
+        done = False
+        while not done:
+            *_, terminated, done, info = made.step(rng.uniform(-1.0, 1.0, 3))
+            assert not terminated
+        over += info["peak_force_n"] > 0.0
+    made.close()
+    wear = info["wear"]
+    assert over > 100, "it touches"
+    assert wear["replacements"] >= 1 and 20 * wear["replacements"] + wear["insertions"] <= 200
+
+
 def test_wear_has_a_floor():
     assert Wear(0.01, 0.7).share(1000) == 0.7 and Wear().share(10) == 1.0
 

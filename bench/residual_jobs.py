@@ -80,7 +80,7 @@ class Job:
     validate_every: int = 0
     """Steps between two validations, of which the best policy is tested; 0: the last policy is."""
     validation: int = 0
-    """Trials of one validation, with the exact goal and as many with noisy goals."""
+    """Trials of one validation; of a connector: with the exact goal, and as many with noisy goals."""
 
 
 YAWS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3)
@@ -89,6 +89,8 @@ BIASES = (0.0, 0.05, 0.1, 0.15, 0.2)
 BIAS_STD = 0.05
 SIMULATION = ("rl", "rl_init", "residual", "residual_init", "residual_on_sim")
 SAMPLES_YAW = 0.3
+VALIDATE_EVERY = 500
+"""Steps; the policy with the best validation return is tested."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Size:
 
     state_steps: int = 4000
     image_steps: int = 2500
-    block_steps: int = 3000
+    block_steps: int = 4000
     sample_steps: int = 4000
     real_steps: int = 4000
     sim_steps: int = 3000
@@ -137,8 +139,8 @@ def _part(part: str, size: Size, first: int) -> list[Job]:
 def _of_seed(part: str, size: Size, seed: int) -> list[Job]:
     if part == "tables":
         return [
-            Job(part, plug, r.name, seed, _steps(r, size), size.evals, validate_every=500 if r.agent else 0,
-                validation=size.validation if r.agent else 0)
+            Job(part, plug, r.name, seed, _steps(r, size), size.evals,
+                validate_every=VALIDATE_EVERY if r.agent else 0, validation=size.validation if r.agent else 0)
             for plug in PLUGS for r in rows_of(plug)
         ]  # fmt: skip
     if part == "samples":
@@ -164,7 +166,15 @@ def _blocks(
     part: str, steps: int, size: Size, seed: int, rows: tuple[str, ...], settings: list[dict[str, Any]]
 ) -> list[Job]:
     jobs = [Job(part, "blocks", row, seed, steps, size.trials, **s) for s in settings for row in rows]
-    return [dataclasses.replace(j, steps=0) if j.row == "controller" else j for j in jobs]
+    return [_validated(j, size) for j in jobs]
+
+
+def _validated(job: Job, size: Size) -> Job:
+    if job.row == "controller":
+        return dataclasses.replace(job, steps=0)
+    if job.curve_every:
+        return job  # its curve is its result
+    return dataclasses.replace(job, validate_every=VALIDATE_EVERY, validation=2 * size.validation)
 
 
 def _steps(row: Row, size: Size) -> int:

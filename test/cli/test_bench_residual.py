@@ -68,6 +68,13 @@ def test_8_25_the_spread_of_the_tip_tells_a_wide_search_from_a_narrow_one() -> N
         assert spread[name] == pytest.approx([width_mm] * 3, rel=0.1)
 
 
+def test_9_20_the_rate_of_image_updates_is_judged_at_20_a_second() -> None:
+    for seconds, verdict in ((100.0, "holds"), (200.0, "fails")):
+        cells = [cell(p, "residual_images_sac", updates=2400, learning_seconds=seconds) for p in PLUGS]
+        claim = next(c for c in make_claims(Cells(cells)) if "9.20" in c.claim)
+        assert claim.verdict == verdict and f"{2400 / seconds:.0f} updates/s" in claim.ours
+
+
 def test_a_residual_that_gains_less_than_20_points_on_one_connector_does_not_hold() -> None:
     cells = [cell(p, "controller", noisy=10) for p in PLUGS]
     cells += [cell(p, "residual_dense", noisy=14 if p == "usb" else 20) for p in PLUGS]

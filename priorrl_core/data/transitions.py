@@ -85,14 +85,17 @@ class TransitionReplay:
 
     def add(self, transition: Transition) -> None:
         """Stores one step; DataError names the field that is misshapen, not finite or out of range."""
+        self.put(self.added % self.capacity, transition)
+        self.added += 1
+
+    def put(self, row: int, transition: Transition) -> None:
+        """As ``add``, into a given row; ``added`` is the caller's."""
         self.check(transition)
         if transition.config_hash not in self.config_hashes:
             self.config_hashes.append(transition.config_hash)
-        row = self.added % self.capacity
         for name, column in self._rows.items():
             column[row] = (self.config_hashes.index(transition.config_hash) if name == "config"
                            else getattr(transition, name))
-        self.added += 1
 
     def check(self, transition: Transition) -> None:
         """As ``add``, storing nothing."""

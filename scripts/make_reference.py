@@ -136,6 +136,7 @@ def configuration_page() -> str:
     from priorrl_core.tasks.connectors import ConnectorSpec
     from priorrl_core.tasks.plug import PlugSpec, PlugTask
     from priorrl_core.tasks.task import InsertionTask
+    from priorrl_core.training.learn_config import LearnConfig
     from priorrl_core.training.method import MethodConfig
     from priorrl_core.training.residual_learner import ResidualMethod
 
@@ -147,6 +148,7 @@ def configuration_page() -> str:
         ("config/tasks/plug/*.yaml", PlugSpec),
         ("config/tasks/blocks.yaml", BlockTask),
         ("config/robots/*.yaml", RobotProfile),
+        ("config/agents/*.yaml", LearnConfig),
         ("config/methods/*.yaml", MethodConfig),
         ("config/methods/residual_*.yaml", ResidualMethod),
     ):

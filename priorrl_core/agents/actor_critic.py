@@ -55,10 +55,10 @@ class ActorCriticAgent(Agent):
     kind = "actor_critic"
 
     def __init__(self, config: ActorCriticConfig, encoder: ObservationEncoder, action_size: int,
-                 actor_outputs: int, seed: int, critics: int = 2) -> None:
+                 actor_outputs: int, seed: int, critics: int = 2, layer_norm: bool = False) -> None:
         super().__init__(encoder, action_size, seed)
         weights = torch.Generator().manual_seed(seed)
-        self.critics = Critics(encoder.width, action_size, config.hidden, weights, critics)
+        self.critics = Critics(encoder.width, action_size, config.hidden, weights, critics, layer_norm)
         self.actor = EnsembleMLP(1, (encoder.width, *config.hidden, actor_outputs), weights,
                                  last_scale=config.initial_scale)
 

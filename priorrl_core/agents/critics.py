@@ -8,16 +8,17 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.networks import EnsembleMLP, layer_norm
 
 
 class Critics(nn.Module):
     """``n`` Q functions Q_i(s, a) and their target copies Qbar_i; every call serves all n at once."""
 
     def __init__(self, feature_size: int, action_size: int, hidden: tuple[int, ...],
-                 generator: torch.Generator, members: int = 2) -> None:
+                 generator: torch.Generator, members: int = 2, layer_norm: bool = False) -> None:
         super().__init__()
-        self.online = EnsembleMLP(members, (feature_size + action_size, *hidden, 1), generator)
+        self.online = EnsembleMLP(members, (feature_size + action_size, *hidden, 1), generator,
+                                  layer_norm=layer_norm)
         self.target = copy.deepcopy(self.online).requires_grad_(False)
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:
@@ -28,21 +29,28 @@ class Critics(nn.Module):
         """Qbar (n, B)."""
         return self.target(torch.cat([features, action], -1)).squeeze(-1)
 
+    def slow_of(self, features: Tensor, action: Tensor, chosen: Tensor) -> Tensor:
+        """Qbar (k, B) of the target critics numbered ``chosen`` (k,), without gradient; the others are not run."""
+        return frozen(self.target, torch.cat([features, action], -1).detach(), chosen).squeeze(-1)
+
     def of_action(self, features: Tensor, action: Tensor, members: int) -> Tensor:
         """Q of the first ``members`` critics (members, B): a gradient reaches the action, no weight."""
         return frozen(self.online, torch.cat([features.detach(), action], -1), members).squeeze(-1)
 
 
-def frozen(network: EnsembleMLP, x: Tensor, members: int) -> Tensor:
-    """Output (members, B, out) of the first members of ``network``, whose weights count as constants.
+def frozen(network: EnsembleMLP, x: Tensor, members: int | Tensor) -> Tensor:
+    """Output (members, B, out) of the first members of ``network``, or of those numbered ``members`` (k,).
 
-    The backward pass then skips the products that would give the weights' gradients.
+    Their weights count as constants: the backward pass skips the products that would give the weights' gradients.
     """
     last = len(network.sizes) - 2
-    x = x.expand(members, *x.shape)
+    which = slice(members) if isinstance(members, int) else members
+    x = x.expand(members if isinstance(members, int) else len(members), *x.shape)
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        x = torch.baddbmm(bias[:members].detach(), x, weight[:members].detach())
+        x = torch.baddbmm(bias[which].detach(), x, weight[which].detach())
         if i < last:
+            if len(network.norm_scales):
+                x = layer_norm(x, network.norm_scales[i][which].detach(), network.norm_shifts[i][which].detach())
             x = torch.relu_(x)
     return x
 

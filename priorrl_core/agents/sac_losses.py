@@ -19,6 +19,11 @@ def policy_loss(q: Tensor, log_prob: Tensor, alpha: Tensor) -> Tensor:
     return -soft_value(q, log_prob, alpha).mean()
 
 
+def mean_policy_loss(q: Tensor, log_prob: Tensor, alpha: Tensor) -> Tensor:
+    """``mean(alpha * log pi(a | s) - (1/n) sum_i Q_i(s, a))`` as in RLPD's public code; shapes of ``policy_loss``."""
+    return (alpha.detach() * log_prob - q.mean(0)).mean()
+
+
 def temperature_loss(log_alpha: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
     """``mean(-alpha * (log pi(a | s) + target_entropy))`` with ``alpha = exp(log_alpha)``.
 

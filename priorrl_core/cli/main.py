@@ -22,6 +22,7 @@ VERBS = {
     "demo": "practise a connector that was never seen, live, and write a report",
     "collect": "record the prior data with the scripted policy",
     "train": "train representation, reward and policy offline from prior data",
+    "learn": "train an agent from a data set to practice in a Gymnasium environment",
     "finetune": "practise on one connector without ROS",
     "eval": "judge a policy by the simulator's ground truth",
     "bench": "run a benchmark and compare it with the published claims",

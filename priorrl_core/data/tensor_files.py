@@ -23,10 +23,19 @@ def canonical(data: bytes) -> bytes:
 
 def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta: dict[str, str]) -> None:
     """One safetensors file, whole or not at all; DataError if the disk does not take it."""
+    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, canonical(save(whole, {"kind": kind, **meta})))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """A text file, whole or not at all; DataError if the disk does not take it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """A file, whole or not at all: written beside ``path`` and moved there; DataError if the disk does not take it."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    data = canonical(save(whole, {"kind": kind, **meta}))
     try:
         with open(part, "wb") as file:
             file.write(data)

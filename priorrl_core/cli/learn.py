@@ -1,0 +1,94 @@
+"""``priorrl learn``: an agent from a data set to practice in any Gymnasium environment."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from priorrl_core.cli.output import Progress, duration, emit
+from priorrl_core.cli.parser import Parser, whole_number
+from priorrl_core.cli.paths import new_run
+from priorrl_core.errors import UserError
+
+EXAMPLES = """
+priorrl learn --agent sac --env Pendulum-v1 --online-steps 5000 --collect data/pendulum.safetensors
+priorrl learn --agent iql --env Pendulum-v1 --data data/pendulum.safetensors --offline-steps 10000 --online-steps 5000
+priorrl learn --agent rlpd --env Pendulum-v1 --data data/pendulum.safetensors --online-steps 5000
+priorrl learn --agent iql ... --out runs/mine --resume         go on where it stopped
+"""
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--agent", default="", metavar="NAME", help="settings of config/agents, such as iql")
+    parser.add_argument("--config", default="", metavar="YAML", help="settings of your own instead")
+    parser.add_argument("--env", default="", metavar="ID", help="Gymnasium environment to practise and evaluate in")
+    parser.add_argument("--data", default="", metavar="FILE", help="transitions to pretrain on and to sample from")
+    for phase, what in (("offline", "updates on the data before practice"), ("online", "steps in the environment")):
+        parser.add_argument(f"--{phase}-steps", type=whole_number(0, 10**9), default=0, metavar="N",
+                            help=f"{what} (default 0)")
+    parser.add_argument("--out", default="", metavar="DIR", help="folder of the run (default: a new one in runs)")
+    parser.add_argument("--resume", action="store_true", help="go on in --out where it stopped")
+    parser.add_argument("--collect", default="", metavar="FILE", help="write the practised transitions here: data")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.resume and not args.out:
+        raise UserError("--resume needs --out, the folder to go on in")
+    if not args.agent and not args.config:
+        raise UserError("name an agent (--agent iql) or settings of your own (--config FILE.yaml)")
+    from priorrl_core.training.learn_loop import LearnLoop
+    from priorrl_core.training.runtime import configure_torch
+
+    configure_torch()
+    config = _config(args)
+    plan = _plan(args, config)
+    folder, progress = Path(args.out) if args.out else new_run(Path("runs"), f"learn_{config.name}"), Progress()
+    loop = LearnLoop(config, plan, folder, args.resume, progress)
+    if not loop.log.has_board:
+        sys.stderr.write("metrics go to metrics.csv alone; 'pip install tensorboard' adds TensorBoard\n")
+    if loop.resumed_from:
+        sys.stderr.write(f"goes on from {loop.resumed_from} at {loop.counters.offline} offline, "
+                         f"{loop.counters.online} online steps\n")
+    try:
+        result = loop.run()
+    finally:
+        progress.close()
+    if args.collect:
+        Path(args.collect).parent.mkdir(parents=True, exist_ok=True)
+        loop.learner.buffer.practised().save(args.collect)
+    _show(args, {"out": str(folder), "agent": config.agent, "config": config.name, "seed": args.seed, **result})
+    return 0
+
+
+def _config(args: argparse.Namespace) -> Any:
+    from priorrl_core.training.learn_config import load_learn_config
+
+    config = load_learn_config(args.config or args.agent)
+    if args.config and args.agent not in ("", config.agent, config.name):
+        raise UserError(f"--agent is '{args.agent}', but '{args.config}' is of '{config.agent}'; leave --agent out")
+    return config
+
+
+def _plan(args: argparse.Namespace, config: Any) -> Any:
+    from priorrl_core.training.gym_env import ScaledEnv, open_env
+    from priorrl_core.training.learn_files import load_data
+    from priorrl_core.training.learn_loop import LearnPlan
+
+    make_env, sizes = None, {}
+    if args.env:
+        make_env = partial(open_env, args.env, config.episode_steps)
+        probe = ScaledEnv(make_env())
+        sizes = {"obs_size": probe.obs_size, "action_size": probe.action_size}
+        probe.close()
+    data = load_data(args.data, **sizes) if args.data else None
+    return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data)
+
+
+def _show(args: argparse.Namespace, result: dict[str, Any]) -> None:
+    lines = [f"{result['config']}: {result['updates']} updates, {result['online_steps']} steps of practice"]
+    if result["best_return"] is not None:
+        lines.append(f"evaluation return: best {result['best_return']:.2f}, last {result['last_return']:.2f}")
+    emit(args, result, [*lines, f"run: {result['out']} ({duration(result['seconds'])})"])

@@ -1,0 +1,67 @@
+"""Any Gymnasium environment with a vector to see and a box to act in, as the learners see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorrl_core.errors import ConfigError, UserError, nearest
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+
+def open_env(name: str, episode_steps: int = 0) -> gym.Env:
+    """``gymnasium.make(name)``; UserError for an unknown name, a missing package or no time limit."""
+    import gymnasium as gym
+
+    try:
+        env = gym.make(name, max_episode_steps=episode_steps or None)
+    except (gym.error.UnregisteredEnv, gym.error.DeprecatedEnv) as error:
+        hint = nearest(name, (k for k in gym.registry if not k.startswith(("phys2d", "tabular"))))
+        raise UserError(f"unknown environment '{name}'{hint}") from error
+    except (gym.error.Error, ImportError) as error:
+        raise UserError(f"cannot make the environment '{name}': {error}") from error
+    if env.spec is not None and env.spec.max_episode_steps is None:
+        raise ConfigError(f"'{name}' has no time limit; give episode_steps in --config")
+    return env
+
+
+class ScaledEnv:
+    """Observations (D,) float32, actions (A,) in [-1, 1] for the environment's box; ConfigError for other spaces."""
+
+    def __init__(self, env: gym.Env) -> None:
+        from gymnasium.spaces import Box, Dict, Tuple
+        from gymnasium.wrappers import FlattenObservation
+
+        if isinstance(env.observation_space, (Dict, Tuple)):
+            env = FlattenObservation(env)
+        seen, act = env.observation_space, env.action_space
+        if not isinstance(seen, Box) or len(seen.shape) != 1:
+            raise ConfigError(f"observations are {seen}; this loop learns from a vector of numbers")
+        if not isinstance(act, Box) or len(act.shape) != 1 or not np.isfinite([act.low, act.high]).all():
+            raise ConfigError(f"actions are {act}; this loop learns actions in a box with finite bounds")
+        self.env, self.obs_size, self.action_size = env, seen.shape[0], act.shape[0]
+        self._low, self._high, self._dtype = act.low.astype(np.float64), act.high.astype(np.float64), act.dtype
+
+    def reset(self, seed: int) -> np.ndarray:
+        return self._seen(self.env.reset(seed=seed)[0])
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, np.ndarray]:
+        """Next observation, reward, terminated, truncated, and the command (A,) in the environment's units."""
+        command = self.command(action)
+        obs, reward, terminated, truncated, _ = self.env.step(command.astype(self._dtype))
+        return self._seen(obs), float(reward), bool(terminated), bool(truncated), command
+
+    def command(self, action: np.ndarray) -> np.ndarray:
+        """Action in [-1, 1] -> the box; -1 and 1 are its bounds, bit for bit."""
+        half = (np.asarray(action, np.float64) + 1.0) / 2.0
+        return np.clip(self._low * (1.0 - half) + self._high * half, self._low, self._high)
+
+    def close(self) -> None:
+        self.env.close()
+
+    @staticmethod
+    def _seen(obs: Any) -> np.ndarray:
+        return np.array(obs, np.float32)

@@ -1,0 +1,216 @@
+"""The one loop from offline to online: pretrain on a data set, go on in an environment, same agent and buffer.
+
+Sources: thesis Algorithms 4 and 5 (AWAC, IQL) and 6; symmetric sampling and update ratio of RLPD (arXiv 2302.02948);
+a start without the data behind a few steps of the frozen policy, WSRL (arXiv 2412.07762). An epoch is some updates or
+steps and ends with an evaluation, a row of metrics and a checkpoint. Checkpoints lie between episodes, and each
+episode's start depends on seed, stream and number alone: a run that was cut off and resumed is the uninterrupted one
+bit for bit, if an environment that is reset with a seed does not depend on what was before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from priorrl_core.agents.heads import MeanMetrics
+from priorrl_core.config import config_hash
+from priorrl_core.data.transitions import Transition, TransitionReplay
+from priorrl_core.errors import ConfigError, UserError
+from priorrl_core.training.gym_env import ScaledEnv
+from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.learn_files import LAST, Counters, load_state, save_best, save_state, write_run
+from priorrl_core.training.metrics_log import MetricsLog
+from priorrl_core.training.offline_online import OfflineOnlineLearner
+from priorrl_core.training.step_loop import EVAL_STREAM, TRAIN_STREAM, episode_seed
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+Report = Callable[[str, int, int, str], None]
+"""Phase, done, total, note."""
+
+
+@dataclass(frozen=True)
+class LearnPlan:
+    """How long, from what and where. ``make_env`` is called twice: to practise in, and to be evaluated in."""
+
+    offline_steps: int
+    online_steps: int
+    seed: int = 0
+    make_env: Callable[[], gym.Env] | None = None
+    """None: offline alone, without evaluation."""
+    env_name: str = ""
+    data: TransitionReplay | None = None
+
+    def __post_init__(self) -> None:
+        if self.offline_steps and self.data is None:
+            raise ConfigError("pretraining needs a data set; give --data or leave --offline-steps out")
+        if self.online_steps and self.make_env is None:
+            raise ConfigError("practice needs an environment; give --env or leave --online-steps out")
+        if not self.offline_steps and not self.online_steps:
+            raise ConfigError("there is nothing to do; give --offline-steps, --online-steps or both")
+
+
+@dataclass
+class Episodes:
+    """Returns and lengths of some episodes."""
+
+    returns: list[float] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+    def means(self, name: str) -> dict[str, float]:
+        """``name/return``, ``name/return_std``, ``name/length``, ``name/episodes``."""
+        if not self.returns:
+            return {}
+        return {f"{name}/return": float(np.mean(self.returns)), f"{name}/return_std": float(np.std(self.returns)),
+                f"{name}/length": float(np.mean(self.lengths)), f"{name}/episodes": len(self.returns)}
+
+
+class LearnLoop:
+    """``run`` does what is left of the plan; UserError if ``folder`` holds a run and ``resume`` is not wanted."""
+
+    def __init__(self, config: LearnConfig, plan: LearnPlan, folder: str | Path, resume: bool = False,
+                 report: Report | None = None) -> None:
+        self.config, self.plan, self.folder = config, plan, Path(folder)
+        self._report = report or (lambda phase, done, total, note: None)
+        self._env, self._eval_env = (ScaledEnv(plan.make_env()) if plan.make_env else None for _ in range(2))
+        obs_size, action_size = self._sizes()
+        self.learner = OfflineOnlineLearner(config, obs_size, action_size, plan.seed, plan.data)
+        self.settings = config_hash(config, {"learner": self.learner.settings, "env": plan.env_name,
+                                             "offline_steps": plan.offline_steps})
+        self.counters, self.resumed_from = Counters(), ""
+        self._metrics, self._expl, self._seconds, self._updates = MeanMetrics(), Episodes(), 0.0, 0
+        self._open(resume)
+
+    def _sizes(self) -> tuple[int, int]:
+        if self._env is not None:
+            return self._env.obs_size, self._env.action_size
+        assert self.plan.data is not None
+        return self.plan.data.obs_shape[0], self.plan.data.action_size
+
+    def _open(self, resume: bool) -> None:
+        """Makes the folder, or puts back what lies in it."""
+        there = (self.folder / LAST).is_file()
+        if there and not resume:
+            raise UserError(f"'{self.folder}' holds a run already; add --resume or choose another --out")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if there:
+            self.counters, self.resumed_from = load_state(self.folder, self.learner, self.settings)
+        plan = self.plan
+        write_run(self.folder, self.learner, {"env": plan.env_name, "seed": plan.seed, "settings": self.settings,
+                                              "offline_steps": plan.offline_steps, "online_steps": plan.online_steps})
+        self.log = MetricsLog(self.folder, self.counters.metric_rows)
+
+    # ---- phases --------------------------------------------------------------------------------------
+
+    def run(self) -> dict[str, Any]:
+        """Pretrains, practises, evaluates; what came of it."""
+        begin = time.perf_counter()
+        try:
+            if not self.counters.metric_rows:
+                self._end_epoch("start")
+            self._pretrain()
+            self._practise()
+        finally:
+            self.close()
+        return {**self._result(), "seconds": round(time.perf_counter() - begin, 1)}
+
+    def _pretrain(self) -> None:
+        total, epoch, c = self.plan.offline_steps, self.config.offline_epoch, self.counters
+        while c.offline < total:
+            begin, count = time.perf_counter(), min(epoch - c.offline % epoch, total - c.offline)
+            for _ in range(count):
+                self._metrics.add(self.learner.pretrain())
+                c.offline += 1
+                if c.offline % 100 == 0:
+                    self._report("offline", c.offline, total, self._note())
+            self._seconds, self._updates = self._seconds + time.perf_counter() - begin, self._updates + count
+            self._end_epoch("offline")
+
+    def _practise(self) -> None:
+        total, epoch, c = self.plan.online_steps, self.config.online_epoch, self.counters
+        while c.online < total:
+            before = c.online // epoch
+            self._episode()
+            if c.online // epoch > before or c.online >= total:
+                self._end_epoch("online")
+
+    def _episode(self) -> None:
+        """One episode to its end, learning after every step; truncated and terminated are stored apart (law 5)."""
+        assert self._env is not None
+        c, learner, total, done = self.counters, self.learner, 0.0, False
+        obs, length = self._env.reset(episode_seed(self.plan.seed, TRAIN_STREAM, c.episodes)), 0
+        while not done:
+            action = learner.act(obs, explore=True)
+            following, reward, terminated, truncated, command = self._env.step(action)
+            learner.add(Transition(obs, action, np.zeros_like(command), command, reward, following, terminated,
+                                   truncated and not terminated, learner.agent.updates, 0.0, self.settings))
+            self._learn()
+            obs, done, total, length = following, terminated or truncated, total + reward, length + 1
+            c.online += 1
+            if c.online % 100 == 0:
+                self._report("online", min(c.online, self.plan.online_steps), self.plan.online_steps, self._note())
+        c.episodes += 1
+        self._expl.returns.append(total)
+        self._expl.lengths.append(length)
+
+    def _learn(self) -> None:
+        begin = time.perf_counter()
+        for values in self.learner.practise():
+            self._metrics.add(values)
+            self._updates += 1
+        self._seconds += time.perf_counter() - begin
+
+    # ---- between epochs ------------------------------------------------------------------------------
+
+    def _end_epoch(self, phase: str) -> None:
+        """Evaluates, writes a row of metrics, keeps the best, then the checkpoint, which comes last."""
+        c = self.counters
+        trained = {f"trainer/{name}": value for name, value in self._metrics.read().items()}
+        judged = self._evaluate().means("eval")
+        self.log.add(c.offline + c.online, {
+            "phase": phase, "offline": c.offline, "online": c.online, "trainer/updates": self.learner.agent.updates,
+            **judged, **trained, **self._expl.means("expl")})
+        c.metric_rows, self._expl = len(self.log.rows), Episodes()
+        if judged and (c.best_return is None or judged["eval/return"] > c.best_return):
+            c.best_return = judged["eval/return"]
+            save_best(self.folder, self.learner, c)
+        save_state(self.folder, self.learner, c, self.settings)
+
+    def _evaluate(self) -> Episodes:
+        """``eval_episodes`` without exploration, of the same starts each time; learning takes no note of them."""
+        out, env = Episodes(), self._eval_env
+        for index in range(self.config.eval_episodes if env is not None else 0):
+            assert env is not None
+            obs, total, length, done = env.reset(episode_seed(self.plan.seed, EVAL_STREAM, index)), 0.0, 0, False
+            while not done:
+                obs, reward, terminated, truncated, _ = env.step(self.learner.act(obs, explore=False))
+                total, length, done = total + reward, length + 1, terminated or truncated
+            out.returns.append(total)
+            out.lengths.append(length)
+        return out
+
+    def _note(self) -> str:
+        best = self.counters.best_return
+        return f"{self._rate():.0f} updates/s" + ("" if best is None else f", best return {best:.1f}")
+
+    def _rate(self) -> float:
+        return self._updates / self._seconds if self._seconds > 0.0 else 0.0
+
+    def _result(self) -> dict[str, Any]:
+        c, last = self.counters, self.log.rows[-1]
+        return {"offline_steps": c.offline, "online_steps": c.online, "episodes": c.episodes,
+                "updates": self.learner.agent.updates, "best_return": c.best_return,
+                "last_return": float(last["eval/return"]) if "eval/return" in last else None,
+                "updates_per_s": round(self._rate(), 1), "tensorboard": self.log.has_board}
+
+    def close(self) -> None:
+        self.log.close()
+        for env in (self._env, self._eval_env):
+            if env is not None:
+                env.close()

@@ -1,0 +1,84 @@
+"""One agent and one buffer, from a data set to practice: what a loop asks for at each step, and its whole state."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from priorrl_core.config import config_hash
+from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
+from priorrl_core.training.agent_factory import make_agent
+from priorrl_core.training.learn_buffer import LearnBuffer
+from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.state import Tensors, load_training, prefixed, training_tensors, under
+
+
+class OfflineOnlineLearner:
+    """``act``, ``add`` and ``update``; its future is a function of ``tensors()`` and of what it is given."""
+
+    def __init__(self, config: LearnConfig, obs_size: int, action_size: int, seed: int = 0,
+                 data: TransitionReplay | None = None) -> None:
+        self.config, self.action_size = config, action_size
+        self.agent = make_agent(config, obs_size, action_size, seed)
+        self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
+        self.explorer = torch.Generator().manual_seed(seed + 1)
+        self.sampler = torch.Generator().manual_seed(seed + 2)
+        self.settings = config_hash(config, {"obs": obs_size, "action": action_size, "seed": seed,
+                                             "data": self.buffer.data_digest()})
+
+    def act(self, obs: np.ndarray, explore: bool) -> np.ndarray:
+        """Action (A,) float32 in [-1, 1] of one observation (D,); without ``explore`` no random number is drawn."""
+        if explore and self.buffer.added < self.config.random_steps:
+            return (torch.rand(self.action_size, generator=self.explorer) * 2.0 - 1.0).numpy()
+        seen = torch.from_numpy(obs[None])
+        return self.agent.act(seen, not explore, self.explorer)[0].numpy()
+
+    def add(self, transition: Transition) -> None:
+        """Stores one step of practice; DataError names a field that is misshapen, not finite or out of range."""
+        self.buffer.add(transition)
+
+    def pretrain(self) -> dict[str, Tensor]:
+        """One gradient step on the data; detached metrics."""
+        return self._update(None)
+
+    def practise(self) -> list[dict[str, Tensor]]:
+        """The gradient steps that the newest step of practice is worth; none before ``warm_steps``."""
+        c, steps = self.config, self.buffer.added - self.config.warm_steps
+        due = int(steps * c.updates_per_step) - int((steps - 1) * c.updates_per_step) if steps > 0 else 0
+        return [self._update(c.share if c.keep_data else 0.0) for _ in range(due)]
+
+    def _update(self, share: float | None) -> dict[str, Tensor]:
+        return self.agent.update(self.sample(share))  # type: ignore[operator]
+
+    def sample(self, share: float | None) -> TransitionBatch:
+        """A batch with ``share`` of its rows from the data and, behind it, the demonstrations' extra rows."""
+        c, buffer = self.config, self.buffer
+        rows, demos = buffer.rows(c.batch_size, share, self.sampler), c.demo_rows if buffer.prior else 0
+        if demos:
+            rows = torch.cat([rows, buffer.data_rows(demos, self.sampler)])
+        batch = buffer.batch(rows, demos)
+        if (c.reward_scale, c.reward_shift) == (1.0, 0.0):
+            return batch
+        return dataclasses.replace(batch, reward=batch.reward * c.reward_scale + c.reward_shift)
+
+    # ---- state ---------------------------------------------------------------------------------------
+
+    def agent_tensors(self) -> Tensors:
+        """Networks, optimiser and generators."""
+        agent = training_tensors(self.agent, self.agent.optimizer, self.agent.generator)
+        draws = {"explorer": self.explorer.get_state(), "sampler": self.sampler.get_state()}
+        return {**prefixed("agent", agent), **draws}
+
+    def tensors(self) -> Tensors:
+        """All that the next step depends on, besides the data."""
+        return {**self.agent_tensors(), **prefixed("practice", self.buffer.tensors())}
+
+    def load(self, tensors: Tensors, buffer_header: str, where: str) -> None:
+        """Goes on where ``tensors`` was called, bit for bit."""
+        load_training(self.agent, self.agent.optimizer, self.agent.generator, under("agent", tensors), where)
+        self.explorer.set_state(tensors["explorer"])
+        self.sampler.set_state(tensors["sampler"])
+        self.buffer.load(under("practice", tensors), buffer_header)

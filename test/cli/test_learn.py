@@ -1,0 +1,76 @@
+"""``priorrl learn``: one short run through data, pretraining and practice, and its mistakes in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from priorrl_core.cli.main import main
+
+SMALL = """name: small
+agent: iql
+iql: {hidden: [8, 8]}
+batch_size: 16
+offline_epoch: 20
+online_epoch: 200
+eval_episodes: 1
+episode_steps: 50
+"""
+
+
+@pytest.fixture
+def folder(in_tmp: Path) -> Path:
+    Path("small.yaml").write_text(SMALL)
+    Path("wrong.yaml").write_text(SMALL.replace("agent: iql", "agent: iqk"))
+    Path("mine.yaml").write_text(SMALL.replace("batch_size", "batch_sise"))
+    Path("not_data.safetensors").write_text("x")
+    return in_tmp
+
+
+def learn(*words: str) -> int:
+    return main(["learn", *words])
+
+
+def test_collects_then_learns_from_it_and_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--config", "small.yaml", "--env", "Pendulum-v1", "--json")
+    assert learn(*common, "--online-steps", "100", "--collect", "data/own.safetensors", "--out", "first") == 0
+    more = (*common, "--data", "data/own.safetensors", "--offline-steps", "20", "--out", "second")
+    assert learn(*more) == 0
+    assert learn(*more, "--online-steps", "100", "--resume") == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out.strip().splitlines()[-1])
+    assert (result["offline_steps"], result["online_steps"], result["updates"]) == (20, 100, 120)
+    assert result["agent"] == "iql" and result["best_return"] >= result["last_return"] and "goes on from" in err
+    assert {"last.safetensors", "backup.safetensors", "best.safetensors", "metrics.csv",
+            "run.json"} <= {p.name for p in Path("second").iterdir()}
+
+
+CASES = [
+    (["--env", "Pendulum-v1", "--online-steps", "5"], "--agent"),
+    (["--agent", "iqll", "--env", "Pendulum-v1", "--online-steps", "5"], "did you mean 'iql'"),
+    (["--agent", "iql", "--env", "Pendulm-v1", "--online-steps", "5"], "did you mean 'Pendulum-v1'"),
+    (["--agent", "iql", "--env", "CartPole-v1", "--online-steps", "5"], "actions are Discrete(2)"),
+    (["--agent", "iql", "--env", "Pendulum-v1", "--data", "no.safetensors", "--offline-steps", "5"],
+     "'no.safetensors' is missing"),
+    (["--agent", "iql", "--data", "not_data.safetensors", "--offline-steps", "5"], "not_data.safetensors"),
+    (["--agent", "iql", "--env", "Pendulum-v1", "--offline-steps", "5"], "--data"),
+    (["--agent", "iql", "--online-steps", "5"], "--env"),
+    (["--agent", "iql", "--env", "Pendulum-v1"], "nothing to do"),
+    (["--agent", "iql", "--env", "Pendulum-v1", "--online-steps", "5", "--resume"], "--out"),
+    (["--config", "wrong.yaml", "--env", "Pendulum-v1", "--online-steps", "5"], "did you mean 'iql'"),
+    (["--config", "mine.yaml", "--env", "Pendulum-v1", "--online-steps", "5"], "did you mean 'batch_size'"),
+    (["--config", "small.yaml", "--agent", "sac", "--env", "Pendulum-v1", "--online-steps", "5"], "leave --agent out"),
+    (["--agent", "iql", "--online-step", "5"], "did you mean '--online-steps'"),
+]
+
+
+@pytest.mark.parametrize(("words", "part"), CASES, ids=[" ".join(w) for w, _ in CASES])
+def test_one_sentence_and_status_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], part: str
+) -> None:
+    assert learn(*words) == 2
+    captured = capsys.readouterr()
+    assert part in captured.err and len(captured.err.strip().splitlines()) == 1
+    assert "Traceback" not in captured.err and not Path("runs").exists()

@@ -70,7 +70,7 @@ def _show(args: argparse.Namespace, episodes: Any) -> int:
 def summary(episodes: Any) -> dict[str, Any]:
     """Counts and ranges over all episodes, read one at a time; DataError if one cannot be read."""
     lengths, returns, low, high = [], [], math.inf, -math.inf
-    counts = dict.fromkeys(("terminated", "truncated", "open", "without_final_obs"), 0)
+    counts = dict.fromkeys(("terminated", "truncated", "open", "one_flag", "without_final_obs"), 0)
     parts: dict[str, Any] = {}
     for episode in episodes:
         lengths.append(len(episode))
@@ -80,6 +80,7 @@ def summary(episodes: Any) -> dict[str, Any]:
         counts["terminated"] += episode.terminated
         counts["truncated"] += episode.truncated
         counts["open"] += not (episode.terminated or episode.truncated)
+        counts["one_flag"] += episode.one_flag
         counts["without_final_obs"] += not episode.final_obs
         parts = parts or {"obs": {k: f"{v.dtype} {v.shape[1:]}" for k, v in episode.obs.items()},
                           "action": f"{episode.action.dtype} {episode.action.shape[1:]}",
@@ -100,6 +101,14 @@ def _lines(r: dict[str, Any]) -> list[str]:
                  + (f", bounds {r['action_bounds']}" if r["action_bounds"] else ""))
     lines.append(f"steps an episode: {r['length'][0]} to {r['length'][1]}, return {r['return'][0]:g} to "
                  f"{r['return'][1]:g}")
+    return lines + _warnings(r)
+
+
+def _warnings(r: dict[str, Any]) -> list[str]:
+    lines = []
+    if r["one_flag"]:
+        lines.append(f"{r['one_flag']} episodes have one flag for both ends, read as terminated; if a time limit "
+                     "ended them, give --ends truncated")
     if r["without_final_obs"]:
         lines.append(f"{r['without_final_obs']} episodes have no observation after the last step; their last one "
                      "stands for it")
@@ -122,17 +131,21 @@ def _import(args: argparse.Namespace, episodes: Any) -> int:
 
     keys = [key.strip() for key in args.obs.split(",") if key.strip()]
     chosen = replay.observation_keys(episodes.load(0), keys) if len(episodes) else keys
+    counts = {"one_flag": 0, "without_final_obs": 0}
+    for episode in episodes:
+        counts["one_flag"] += episode.one_flag
+        counts["without_final_obs"] += not episode.final_obs
     made = replay.write(episodes, args.out, keys)
     result = {"file": args.file, "format": args.found, "out": args.out, "episodes": len(episodes),
               "steps": made.size, "obs": chosen, "obs_shape": list(made.obs_shape), "action_size": made.action_size,
               "terminated": int(made.columns["terminated"].sum()), "truncated": int(made.columns["truncated"].sum()),
-              "scaled_from": episodes.meta.get("scaled_from", [])}
+              "scaled_from": episodes.meta.get("scaled_from", []), **counts}
     lines = [f"{args.out}: {len(episodes)} episodes, {made.size} steps; observation {', '.join(chosen)} "
              f"{tuple(made.obs_shape)}, {made.action_size} actions",
              f"{result['terminated']} episodes terminated, {result['truncated']} truncated"]
     if result["scaled_from"]:
         lines.append(f"actions scaled from {result['scaled_from']} to [-1, 1]; 'executed' keeps their units")
-    emit(args, result, lines)
+    emit(args, result, lines + _warnings(result))
     return 0
 
 

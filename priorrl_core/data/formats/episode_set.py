@@ -32,6 +32,8 @@ class Episode:
     """Of its first step, in files that number all steps through."""
     final_obs: bool = True
     """False: the format has no observation after the last step, ``obs[k][T]`` repeats ``obs[k][T - 1]``."""
+    one_flag: bool = False
+    """The file has one flag for both ends (``dones``); how the episode ended is taken from it."""
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     """(T, ...) each: what else is known of a step (base, executed, policy_version, ...)."""
 

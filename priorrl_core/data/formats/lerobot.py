@@ -48,6 +48,9 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
         if number is None or number in numbers[:row]:
             raise refuse(path / "meta/episodes", "episode_index", f"is {number}" + " twice" * (number is not None),
                          "record or convert the data set again", row)
+    if info.get("total_episodes", len(listed)) != len(listed):
+        raise refuse(path / INFO, "total_episodes", f"is {info['total_episodes']}, meta/episodes lists {len(listed)}",
+                     "a file of the data set is missing", len(listed))
     features = info["features"]
     if "action" not in features:
         raise refuse(path, "action", "is missing", "a data set needs actions")
@@ -127,13 +130,15 @@ def _load(path: Path, frames: pads.Dataset, features: dict[str, Any], about: dic
     steps = len(table)
     terminated, truncated, key = _flags(columns, path, name, steps, options)
     kept, ended, cut = ending(terminated, truncated, options, path, f"{name}/{key}")
+    one_flag = key == "next.done" and options.ends not in ("terminated", "truncated")
     reward = (columns["next.reward"].reshape(steps) if "next.reward" in columns
               else rewards(steps, options, path, f"{name}/next.reward"))
     obs, known = _observations(columns, about, kept)
     if not obs:
         raise refuse(path, "observation.*", "is missing", "a data set needs observations")
     extra = {k.removeprefix(EXTRA): v[:kept] for k, v in columns.items() if k.startswith(EXTRA)}
-    return Episode(obs, columns["action"][:kept], reward[:kept], ended, cut, name, final_obs=known, extra=extra)
+    return Episode(obs, columns["action"][:kept], reward[:kept], ended, cut, name, final_obs=known, one_flag=one_flag,
+                   extra=extra)
 
 
 def _check_order(table: pa.Table, path: Path, name: str) -> None:

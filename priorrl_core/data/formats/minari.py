@@ -33,7 +33,7 @@ def data_folder(path: str | Path) -> Path:
 
 def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     """All episodes, and the bounds of the action space."""
-    minari, folder = library("minari", "minari"), data_folder(path)
+    minari, folder = library("minari"), data_folder(path)
     try:
         data = minari.MinariDataset(folder)
     except Exception as error:  # of JSON, of Gymnasium's spaces, of HDF5, of assertions
@@ -84,7 +84,7 @@ def _observations(stored: Any, path: str, name: str) -> dict[str, np.ndarray]:
 
 def write(episodes: EpisodeSet, path: str | Path) -> None:
     """A folder that ``minari.load_dataset`` finds by its name when it lies in ~/.minari/datasets."""
-    minari, path = library("minari", "minari"), Path(path)
+    minari, path = library("minari"), Path(path)
     if path.exists():
         raise DataError(f"'{path}' exists; remove it or choose another name")
     rows = checked(episodes)

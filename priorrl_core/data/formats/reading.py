@@ -14,6 +14,8 @@ from priorrl_core.errors import DataError, UserError
 
 ENDS = ("file", "cut", "first", "terminated", "truncated")
 REWARDS = ("file", "zero", "last")
+REQUIREMENTS = {"h5py": "h5py", "minari": "minari>=0.5.4,<0.6", "pyarrow": "pyarrow>=21"}
+"""What pip installs for a format; the extras of setup.cfg say the same."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,13 @@ def refuse(path: Any, key: str, what: str, fix: str, row: int | None = None) -> 
     return DataError(f"'{path}': '{key}' {what}{at}; {fix}")
 
 
-def library(name: str, extra: str) -> ModuleType:
+def library(name: str) -> ModuleType:
     """An optional library; UserError with the command that installs it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(f"this format needs {name.split('.')[0]}, which cannot be imported ({error}); install it "
-                        f"with: pip install 'priorrl[{extra}]'") from error
+        raise UserError(f"this format needs {name}, which cannot be imported ({error}); install it with: pip install "
+                        f"'{REQUIREMENTS[name]}'") from error
 
 
 def loads_unique(text: str | bytes, path: Any) -> Any:

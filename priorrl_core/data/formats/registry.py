@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from priorrl_core.data.formats.episode_set import EpisodeSet
-from priorrl_core.data.formats.reading import ReadOptions
+from priorrl_core.data.formats.reading import ReadOptions, library
 from priorrl_core.errors import DataError, UserError, nearest
 
 READERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot", "replay": "replay", "run": "runs"}
+NEEDS = {"robomimic": "h5py", "minari": "minari", "lerobot": "pyarrow"}
 WRITERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot_writing", "replay": "replay"}
 
 
@@ -49,6 +50,8 @@ def detect(path: str | Path) -> str:
 def _function(modules: dict[str, str], name: str, what: str) -> Callable[..., EpisodeSet]:
     if name not in modules:
         raise UserError(f"cannot {what} the format '{name}'{nearest(name, modules)}")
+    if name in NEEDS:
+        library(NEEDS[name])
     module = importlib.import_module(f"priorrl_core.data.formats.{modules[name]}")
     function: Callable[..., EpisodeSet] = getattr(module, what)
     return function

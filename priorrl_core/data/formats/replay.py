@@ -65,14 +65,14 @@ def to_replay(episodes: EpisodeSet, keys: Sequence[str] = ()) -> TransitionRepla
 
     Without ``base`` and ``executed`` among the extras there was no base controller: 0 and the action stand for them.
     """
-    rows = list(checked(episodes))
-    names, first = observation_keys(rows[0], keys), rows[0]
-    seen = joined(first, names)
-    executed = first.extra.get("executed", first.action)
-    replay = TransitionReplay(sum(map(len, rows)), seen.shape[1:], first.action.shape[1], executed.shape[1],
+    capacity = sum(len(episode) for episode in checked(episodes))  # a second reading instead of a second copy
+    first = episodes.load(0)
+    names = observation_keys(first, keys)
+    seen, executed = joined(first, names), first.extra.get("executed", first.action)
+    replay = TransitionReplay(capacity, seen.shape[1:], first.action.shape[1], executed.shape[1],
                               images=seen.dtype == np.uint8)
     replay.config_hashes = list(episodes.meta.get("configs", [""]))
-    for episode in rows:
+    for episode in episodes:
         _append(replay, episode, joined(episode, names))
     return replay
 

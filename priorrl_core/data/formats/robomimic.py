@@ -105,11 +105,12 @@ def _episode(demo: h5py.Group, path: Path, name: str, options: ReadOptions) -> E
     same_length(path, {f"{name}/rewards": reward, **{f"{name}/extra/{k}": v for k, v in extra.items()}}, steps,
                 "actions")
     terminated, truncated, key = _flags(demo, path, name, steps, options)
+    one_flag = key.endswith("dones") and options.ends not in ("terminated", "truncated")
     kept, ended, cut = ending(terminated, truncated, options, path, key)
     obs, known = _observations(demo, path, name, steps, kept)
     if reward.dtype.kind in "iub":
         reward = reward.astype(np.float32)
-    return Episode(obs, action[:kept], reward[:kept], ended, cut, name, final_obs=known,
+    return Episode(obs, action[:kept], reward[:kept], ended, cut, name, final_obs=known, one_flag=one_flag,
                    extra={k: v[:kept] for k, v in extra.items()})
 
 

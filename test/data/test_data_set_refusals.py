@@ -40,7 +40,8 @@ def at(array, row, value):
 
 GOOD = episode(4, True, False)
 CASES = [
-    ({"action": at(GOOD.action, (2, 1), -1.5)}, r"'the_file': 'b/actions' lies outside \[-1, 1\] \(up to 1.5\) at row 5"),
+    ({"action": at(GOOD.action, (2, 1), -1.5)},
+     r"'the_file': 'b/actions' lies outside \[-1, 1\] \(up to 1.5\) at row 5"),
     ({"action": at(GOOD.action, 1, np.nan)}, "'b/actions' is not finite .* at row 4"),
     ({"action": GOOD.action[:, :1]}, r"'b/actions' has shape \(1,\) a step, expected \(2,\)"),
     ({"action": GOOD.action[:, 0]}, r"'b/actions' has shape \(\) a step, expected \(2,\)"),

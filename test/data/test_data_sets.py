@@ -243,3 +243,46 @@ def test_lerobot_reads_what_we_wrote_and_we_read_what_it_wrote(tmp_path, monkeyp
     (one,) = registry.read(tmp_path / "theirs", options=ReadOptions(ends="truncated", reward="last"))
     assert np.array_equal(one.obs["state"][:-1], frames) and np.array_equal(one.action, -frames)
     assert one.reward.tolist() == [0, 0, 0, 1] and not one.final_obs and one.truncated
+
+
+# ---- our own records ---------------------------------------------------------------------------------
+
+
+def test_a_recorded_run_is_read_by_its_index(tmp_path):
+    from test_mcap_episodes import STEPS, record
+
+    from priorrl_core.data.mcap_episodes import write_episode
+    from priorrl_core.data.run_index import append_line
+
+    for i in range(2):
+        one = dataclasses.replace(record(), episode_id=f"e{i}", terminated=i == 1, truncated=i == 0)
+        digest = write_episode(tmp_path / f"episodes/{i}.mcap", one)
+        append_line(tmp_path / "index.jsonl", {"episode_id": f"e{i}", "file": f"episodes/{i}.mcap", "closed": True,
+                                               "sha256": digest, "config_hash": "c0ffee", "kind": "practice"})
+    found = registry.read(tmp_path)
+    assert [(e.terminated, e.truncated) for e in found] == [(False, True), (True, False)]
+    first = found.load(0)
+    assert np.array_equal(first.obs["image"], record().images) and np.array_equal(first.extra["base"], record().base_m)
+    registry.write(scaled(found, ((-5.0, 5.0),)), tmp_path / "set.hdf5", "robomimic")
+    assert registry.read(tmp_path / "set.hdf5").load(1).obs["features"].shape == (STEPS + 1, 64)
+    assert len(registry.read(tmp_path / "episodes/1.mcap")) == 1
+    (tmp_path / "episodes/0.mcap").write_bytes(b"\x89MCAP0\r\n")
+    with pytest.raises(DataError, match="sha256"):
+        list(checked(registry.read(tmp_path)))
+
+
+def test_prior_data_of_a_connector_is_read(tmp_path):
+    from test_episodes import attrs, make_batch
+
+    from priorrl_core.data.episodes import write_connector_file
+
+    batch = make_batch()
+    write_connector_file(tmp_path / "usb.h5", batch, attrs())
+    found = registry.read(tmp_path / "usb.h5")
+    assert [(e.terminated, e.truncated) for e in found] == list(zip(batch.terminated, batch.truncated, strict=True))
+    data = replay.to_replay(registry.read(tmp_path / "usb.h5", options=ReadOptions(ends="truncated")), ["image"])
+    assert data.images and data.obs_shape == (48, 48, 3) and data.size == 12
+    assert np.array_equal(data.columns["next_obs"][3], batch.images[0, 4])
+    assert np.array_equal(data.columns["base"][:4], batch.base_m[0])
+    with pytest.raises(UserError, match="choose with --obs from image, proprio, wrench"):
+        replay.to_replay(registry.read(tmp_path / "usb.h5", options=ReadOptions(ends="truncated")))

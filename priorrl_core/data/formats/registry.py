@@ -10,7 +10,8 @@ from priorrl_core.data.formats.episode_set import EpisodeSet
 from priorrl_core.data.formats.reading import ReadOptions, library
 from priorrl_core.errors import DataError, UserError, nearest
 
-READERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot", "replay": "replay", "run": "runs"}
+READERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot", "replay": "replay", "run": "runs",
+           "prior": "prior"}
 NEEDS = {"robomimic": "h5py", "minari": "minari", "lerobot": "pyarrow"}
 WRITERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot_writing", "replay": "replay"}
 
@@ -39,12 +40,22 @@ def detect(path: str | Path) -> str:
         with open(path, "rb") as file:
             head = file.read(9)
         if head.startswith(b"\x89HDF"):
-            return "robomimic"
+            return _hdf5(path)
         if head.startswith(b"\x89MCAP"):
             return "run"
         if head[8:] == b"{":
             return "replay"
     raise UserError(f"cannot tell the format of '{path}'; give it with --format {'|'.join(READERS)}")
+
+
+def _hdf5(path: Path) -> str:
+    """``prior`` or ``robomimic``; a broken file is left to the reader, which says what is wrong."""
+    h5py = library("h5py")
+    try:
+        with h5py.File(path, "r") as file:
+            return "prior" if "connector" in file.attrs and "data" not in file else "robomimic"
+    except OSError:
+        return "robomimic"
 
 
 def _function(modules: dict[str, str], name: str, what: str) -> Callable[..., EpisodeSet]:

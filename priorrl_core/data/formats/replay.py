@@ -110,7 +110,7 @@ def _append(replay: TransitionReplay, episode: Episode, seen: np.ndarray) -> Non
         if value.shape[1:] != column.shape[1:]:
             raise DataError(f"episode '{episode.name}': '{name}' has shape {value.shape[1:]}, expected "
                             f"{tuple(column.shape[1:])}; store it alike in all episodes")
-        column[row:row + steps] = torch.from_numpy(np.ascontiguousarray(value)).to(column.dtype)
+        column[row:row + steps] = torch.from_numpy(np.array(value)).to(column.dtype)
     if not torch.isfinite(replay.columns["obs"][row:row + steps].float()).all():
         raise DataError(f"episode '{episode.name}': an observation does not fit float32; scale it")
     replay.added += steps

@@ -247,6 +247,7 @@ def column(key, row, value):
     (lambda t: t.slice(0, 8), "'episode 2/action' has 3 rows, meta/episodes says 6 at row 3"),
     (lambda t: t.drop_columns(["action"]), "'episode 0/action' is named in meta/info.json but missing"),
     (lambda t: t.append_column("action", t["action"]), "'action' is there twice"),
+    (lambda t: t.drop_columns(["episode_index"]), "'episode_index' is missing"),
 ])  # fmt: skip
 def test_lerobot_refuses(lerobot, change, message):
     rewrite(lerobot, change)

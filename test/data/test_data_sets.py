@@ -245,6 +245,19 @@ def test_lerobot_reads_what_we_wrote_and_we_read_what_it_wrote(tmp_path, monkeyp
     assert one.reward.tolist() == [0, 0, 0, 1] and not one.final_obs and one.truncated
 
 
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_lerobots_episodes_may_lie_in_any_files_and_row_groups(rows, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    registry.write(three(KEYS), tmp_path / "set", "lerobot")
+    file = tmp_path / "set/data/chunk-000/file-000.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.slice(0, 7), file, row_group_size=rows)
+    pq.write_table(table.slice(7), file.with_name("file-001.parquet"), row_group_size=rows, write_statistics=False)
+    found = registry.read(tmp_path / "set")
+    assert_same(three(KEYS), found)
+    assert_same([three(KEYS).load(2)], [found.load(2)])
+
+
 # ---- our own records ---------------------------------------------------------------------------------
 
 

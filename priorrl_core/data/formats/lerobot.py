@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from priorrl_core.data.formats.episode_set import Episode, EpisodeSet, Labels
+from priorrl_core.data.formats.lerobot_frames import Frames, broken, parquet_files
 from priorrl_core.data.formats.reading import (
     ReadOptions,
     ending,
@@ -58,7 +58,7 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
         if feature["dtype"] == "video":
             raise refuse(path, key, "is a video, which is not bit-exact and is not read",
                          "store it as images (use_videos=False), or remove the feature")
-    frames = _frames(path)
+    frames = Frames(path)
     return EpisodeSet(str(path), len(listed), lambda i: _load(path, frames, features, listed[i], options),
                       info.get(META, {}), LABELS)
 
@@ -78,49 +78,21 @@ def _info(path: Path) -> dict[str, Any]:
     return info
 
 
-def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"'{path}' is missing or not whole Parquet ({error}); a recording that was not finalized cannot "
-                     "be read, copy or record it again")
-
-
-def _files(folder: Path) -> list[Path]:
-    found = sorted(folder.glob("*/*.parquet"))
-    if not found:
-        raise DataError(f"'{folder}' holds no Parquet file; copy or record the data set again")
-    return found
-
-
 def _parquet(folder: Path) -> pa.Table:
     tables = []
-    for file in _files(folder):
+    for file in parquet_files(folder):
         try:
             tables.append(pq.ParquetFile(file).read())
         except (OSError, pa.ArrowException) as error:
-            raise _broken(file, error) from error
+            raise broken(file, error) from error
     return pa.concat_tables(tables, promote_options="default")
 
 
-def _frames(path: Path) -> pads.Dataset:
-    """All frames on disk, each file's footer read; DataError names the broken one."""
-    for file in (files := _files(path / "data")):
-        try:
-            names = pq.read_schema(file).names
-        except (OSError, pa.ArrowException) as error:
-            raise _broken(file, error) from error
-        for name in names:
-            if names.count(name) > 1:
-                raise refuse(file, name, "is there twice", "remove one of the two columns")
-    return pads.dataset([str(f) for f in files], format="parquet")
-
-
-def _load(path: Path, frames: pads.Dataset, features: dict[str, Any], about: dict[str, Any], options: ReadOptions
+def _load(path: Path, frames: Frames, features: dict[str, Any], about: dict[str, Any], options: ReadOptions
           ) -> Episode:
     number = int(about["episode_index"])
     name = f"episode {number}"
-    try:
-        table = frames.to_table(filter=pads.field("episode_index") == number)
-    except (OSError, pa.ArrowException) as error:
-        raise _broken(path / "data", error) from error
+    table = frames.of_episode(number)
     if len(table) != about.get("length", len(table)):
         raise refuse(path, f"{name}/action", f"has {len(table)} rows, meta/episodes says {about['length']}",
                      "a file of the data set is missing or cut off", len(table))

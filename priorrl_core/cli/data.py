@@ -32,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
                         help="of FILE, or of --out for export; without it that of FILE is found by looking")
     parser.add_argument("--out", metavar="FILE", help="what to write")
     parser.add_argument("--obs", default="", metavar="KEYS",
-                        help="import: comma-separated observations to join; default: all vectors")
+                        help="only these observations, comma-separated; import joins them (default: all vectors)")
     parser.add_argument("--scale", metavar="BOUNDS", help="actions from LOW:HIGH (one pair, or one for each action, "
                         "comma-separated; write --scale=-2:2) or from the bounds in the 'file' to [-1, 1]")
     parser.add_argument("--ends", type=one_of("file", "cut", "first", "terminated", "truncated"), default="file",
@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"priorrl data {args.job} needs --out FILE")
     if not Path(args.file).exists():
         raise DataError(f"'{args.file}' does not exist; check the path")
+    args.obs = tuple(key.strip() for key in args.obs.split(",") if key.strip())
     args.found = detect(args.file) if args.job == "export" or not args.format else args.format
-    episodes = read(args.file, args.found, ReadOptions(args.ends, args.reward, args.mask))
+    episodes = read(args.file, args.found, ReadOptions(args.ends, args.reward, args.obs, args.mask))
     if args.scale:
         episodes = scaled(episodes, () if args.scale == "file" else parse_bounds(args.scale))
     return {"show": _show, "check": _check, "import": _import, "export": _export}[args.job](args, episodes)
@@ -129,13 +130,12 @@ def _check(args: argparse.Namespace, episodes: Any) -> int:
 def _import(args: argparse.Namespace, episodes: Any) -> int:
     from priorrl_core.data.formats import replay
 
-    keys = [key.strip() for key in args.obs.split(",") if key.strip()]
-    chosen = replay.observation_keys(episodes.load(0), keys) if len(episodes) else keys
+    chosen = replay.observation_keys(episodes.load(0), args.obs) if len(episodes) else []
     counts = {"one_flag": 0, "without_final_obs": 0}
     for episode in episodes:
         counts["one_flag"] += episode.one_flag
         counts["without_final_obs"] += not episode.final_obs
-    made = replay.write(episodes, args.out, keys)
+    made = replay.write(episodes, args.out, args.obs)
     result = {"file": args.file, "format": args.found, "out": args.out, "episodes": len(episodes),
               "steps": made.size, "obs": chosen, "obs_shape": list(made.obs_shape), "action_size": made.action_size,
               "terminated": int(made.columns["terminated"].sum()), "truncated": int(made.columns["truncated"].sum()),

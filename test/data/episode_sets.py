@@ -8,7 +8,7 @@ from priorrl_core.data.formats.episode_set import STATE, Episode, EpisodeSet
 
 VECTOR = {STATE: (3,)}
 KEYS = {"object": (4,), "tip": (1,)}
-IMAGES = {"camera": (5, 6, 3), "grey": (1, 4, 4), "proprio": (2,)}
+IMAGES = {"camera": (32, 34, 3), "grey": (1, 4, 4), "proprio": (2,)}
 
 
 def episode(steps, terminated, truncated, keys=VECTOR, dtype=np.float32, seed=0, **changes):

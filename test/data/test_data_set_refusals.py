@@ -7,7 +7,7 @@ import re
 import h5py
 import numpy as np
 import pytest
-from episode_sets import episode, three
+from episode_sets import assert_same, episode, three
 
 from priorrl_core.data.formats import registry
 from priorrl_core.data.formats.check import checked, problems
@@ -166,6 +166,14 @@ def test_robomimic_without_ends_or_rewards(robomimic):
     assert (one.terminated, one.truncated, one.reward.tolist()) == (False, True, [0.0, 0.0, 0.0, 1.0])
 
 
+def test_a_bad_observation_can_be_left_out(robomimic):
+    with h5py.File(robomimic, "a") as file:
+        for i in range(3):
+            file[f"data/demo_{i}/obs/step"] = np.arange(len(file[f"data/demo_{i}/actions"]))
+    assert "'data/demo_0/next_obs/step' is missing" in refusal(robomimic)
+    assert_same(three(), registry.read(robomimic, options=ReadOptions(obs=("state",))))
+
+
 def test_robomimic_duplicates(robomimic):
     with h5py.File(robomimic, "a") as file:
         file["mask/train"] = np.array([b"demo_1", b"demo_0", b"demo_1"])
@@ -266,6 +274,16 @@ def test_lerobots_info_is_checked(lerobot, change, message):
     info.write_text(change(info.read_text()))
     with pytest.raises(DataError, match=message):
         registry.read(lerobot)
+
+
+def test_a_video_can_be_left_out(lerobot):
+    info = json.loads((lerobot / "meta/info.json").read_text())
+    info["features"]["observation.top"] = {"dtype": "video", "shape": [4, 4, 3], "names": None}
+    (lerobot / "meta/info.json").write_text(json.dumps(info))
+    assert "'observation.top' is a video" in refusal(lerobot)
+    assert_same(three(), registry.read(lerobot, options=ReadOptions(obs=("state",))))
+    with pytest.raises(UserError, match="no observation 'stat'; did you mean 'state'"):
+        registry.read(lerobot, options=ReadOptions(obs=("stat",)))
 
 
 def test_lerobot_with_one_flag_for_both_ends(lerobot):

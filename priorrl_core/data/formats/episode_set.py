@@ -77,4 +77,5 @@ class EpisodeSet:
 
     def map(self, change: Callable[[Episode], Episode], **meta: Any) -> EpisodeSet:
         """The same set with each episode changed as it is loaded."""
-        return EpisodeSet(self.path, self.size, lambda i: change(self.load(i)), {**self.meta, **meta}, self.labels)
+        return EpisodeSet(self.path, self.size, lambda i: change(self.load(i)), {**self.meta, **meta}, self.labels,
+                          self.bounds)

@@ -21,6 +21,7 @@ from priorrl_core.data.formats.episode_set import Episode, EpisodeSet, Labels
 from priorrl_core.data.formats.lerobot_frames import Frames, broken, parquet_files
 from priorrl_core.data.formats.reading import (
     ReadOptions,
+    chosen,
     ending,
     flags,
     loads_unique,
@@ -54,13 +55,22 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     features = info["features"]
     if "action" not in features:
         raise refuse(path, "action", "is missing", "a data set needs actions")
+    features = {key: features[key] for key in _wanted(features, options)}
     for key, feature in features.items():
         if feature["dtype"] == "video":
             raise refuse(path, key, "is a video, which is not bit-exact and is not read",
-                         "store it as images (use_videos=False), or remove the feature")
+                         "choose others with --obs, or record images (use_videos=False)")
     frames = Frames(path)
     return EpisodeSet(str(path), len(listed), lambda i: _load(path, frames, features, listed[i], options),
                       info.get(META, {}), LABELS)
+
+
+def _wanted(features: dict[str, Any], options: ReadOptions) -> list[str]:
+    """Features that are read."""
+    seen = [key.removeprefix(OBS) for key, f in features.items() if key.startswith(OBS) and f["dtype"] != "string"]
+    ours = {"action", "next.reward", "next.done", "next.terminated", "next.truncated"}
+    return [*(OBS + key for key in chosen(seen, options)),
+            *(key for key in features if key in ours or key.startswith(EXTRA))]
 
 
 def _info(path: Path) -> dict[str, Any]:
@@ -97,8 +107,7 @@ def _load(path: Path, frames: Frames, features: dict[str, Any], about: dict[str,
         raise refuse(path, f"{name}/action", f"has {len(table)} rows, meta/episodes says {about['length']}",
                      "a file of the data set is missing or cut off", len(table))
     _check_order(table, path, name)
-    columns = {key: _column(table, key, feature, path, name) for key, feature in features.items()
-               if key in ("action", "next.reward") or key.startswith((OBS, "next.", EXTRA))}
+    columns = {key: _column(table, key, feature, path, name) for key, feature in features.items()}
     steps = len(table)
     terminated, truncated, key = _flags(columns, path, name, steps, options)
     kept, ended, cut = ending(terminated, truncated, options, path, f"{name}/{key}")

@@ -43,8 +43,9 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
         raise refuse(path, "actions", f"are of the space {space}", "only continuous actions (Box) can be read")
     bounds = tuple(zip(space.low.ravel().tolist(), space.high.ravel().tolist(), strict=True))
     ids = [int(i) for i in data.episode_indices]
-    return EpisodeSet(str(path), len(ids), lambda i: _load(data, ids[i], str(path), options),
-                      data.storage.metadata.get(META, {}), LABELS, bounds)
+    meta = data.storage.metadata.get(META)
+    return EpisodeSet(str(path), len(ids), lambda i: _load(data, ids[i], str(path), options, meta is not None),
+                      meta or {}, LABELS, bounds)
 
 
 def _broken(path: Any, error: Exception) -> DataError:
@@ -52,7 +53,8 @@ def _broken(path: Any, error: Exception) -> DataError:
                      "download it again")
 
 
-def _load(data: Any, index: int, path: str, options: ReadOptions) -> Episode:
+def _load(data: Any, index: int, path: str, options: ReadOptions, own: bool) -> Episode:
+    """``own``: we wrote the set; the infos of others are not read."""
     try:
         stored = next(iter(data.iterate_episodes([index])))
     except Exception as error:
@@ -67,9 +69,9 @@ def _load(data: Any, index: int, path: str, options: ReadOptions) -> Episode:
     kept, ended, cut = ending(terminated, truncated, options, path, f"{name}/terminations")
     obs = _observations(stored.observations, path, name)
     same_length(path, {f"{name}/observations/{k}": v for k, v in obs.items()}, steps + 1, "actions, and one more")
-    known = bool((stored.infos or {}).get("final_obs", [True])[0])
-    extra = {k: np.asarray(v) for k, v in (stored.infos or {}).items()
-             if k != "final_obs" and isinstance(v, np.ndarray) and len(v) == steps}
+    extra = dict(stored.infos or {}) if own else {}
+    known = bool(extra.pop("final_obs", [True])[0])
+    same_length(path, {f"{name}/infos/{k}": v for k, v in extra.items()}, steps, "actions")
     return Episode({k: v[:kept + 1] for k, v in obs.items()}, action[:kept], columns["rewards"][:kept], ended, cut,
                    name, final_obs=known, extra={k: v[:kept] for k, v in extra.items()})
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from priorrl_core.errors import DataError, UserError
+from priorrl_core.errors import DataError, UserError, nearest
 
 ENDS = ("file", "cut", "first", "terminated", "truncated")
 REWARDS = ("file", "zero", "last")
@@ -27,6 +28,8 @@ class ReadOptions:
     ``cut``, and the first done ends the episode. ``terminated``, ``truncated``: all ended so, whatever it says."""
     reward: str = "file"
     """For a file without rewards: ``zero``, or ``last``: 1 on the last step, else 0."""
+    obs: tuple[str, ...] = ()
+    """Only these observations, in this order; others are not looked at. Empty: all."""
     mask: str = ""
     """robomimic: only the demonstrations of this filter key."""
 
@@ -59,6 +62,15 @@ def loads_unique(text: str | bytes, path: Any) -> Any:
         return json.loads(text, object_pairs_hook=unique)
     except ValueError as error:
         raise DataError(f"'{path}' is not whole JSON ({error}); copy or export it again") from error
+
+
+def chosen(keys: Iterable[str], options: ReadOptions) -> list[str]:
+    """``options.obs``, or all of ``keys``; UserError names the nearest key to one that is not there."""
+    found = list(keys)
+    for key in options.obs:
+        if key not in found:
+            raise UserError(f"there is no observation '{key}'{nearest(key, found)}")
+    return list(options.obs) or found
 
 
 def flags(value: np.ndarray, path: Any, key: str) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 from priorrl_core.data.formats.episode_set import EpisodeSet
-from priorrl_core.data.formats.reading import ReadOptions, library
+from priorrl_core.data.formats.reading import ReadOptions, chosen, library
 from priorrl_core.errors import DataError, UserError, nearest
 
 READERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot", "replay": "replay", "run": "runs",
@@ -20,7 +21,9 @@ def read(path: str | Path, name: str = "", options: ReadOptions | None = None) -
     """The episodes of a file or folder; DataError if it is not there or broken."""
     if not Path(path).exists():
         raise DataError(f"'{path}' does not exist; check the path")
-    return _function(READERS, name or detect(path), "read")(path, options or ReadOptions())
+    options = options or ReadOptions()
+    found = _function(READERS, name or detect(path), "read")(path, options)
+    return found.map(lambda e: dataclasses.replace(e, obs={k: e.obs[k] for k in chosen(e.obs, options)}))
 
 
 def write(episodes: EpisodeSet, path: str | Path, name: str) -> None:

@@ -14,9 +14,9 @@ import torch
 
 from priorrl_core.data.formats.check import checked
 from priorrl_core.data.formats.episode_set import STATE, Episode, EpisodeSet, Labels
-from priorrl_core.data.formats.reading import ReadOptions, ending, rows_with
+from priorrl_core.data.formats.reading import ReadOptions, chosen, ending, rows_with
 from priorrl_core.data.transitions import TransitionReplay
-from priorrl_core.errors import DataError, UserError, nearest
+from priorrl_core.errors import DataError, UserError
 
 LABELS = Labels(obs="{}", action="action", reward="reward", end="truncated")
 EXTRA = ("base", "executed", "policy_version", "observation_age_s", "config")
@@ -79,15 +79,12 @@ def to_replay(episodes: EpisodeSet, keys: Sequence[str] = ()) -> TransitionRepla
 
 def observation_keys(episode: Episode, keys: Sequence[str] = ()) -> list[str]:
     """``keys``, or all observations of an episode that has no images; UserError that names the choice."""
-    for key in keys:
-        if key not in episode.obs:
-            raise UserError(f"there is no observation '{key}'{nearest(key, episode.obs)}")
     images = [key for key, value in episode.obs.items() if value.dtype == np.uint8]
-    chosen = list(keys) or sorted(episode.obs)
-    if len(chosen) > 1 and any(key in images for key in chosen):
+    taken = chosen(sorted(episode.obs), ReadOptions(obs=tuple(keys)))
+    if len(taken) > 1 and any(key in images for key in taken):
         raise UserError("the learners take one image or several vectors, not both; choose with --obs from "
                         f"{', '.join(sorted(episode.obs))}")
-    return chosen
+    return taken
 
 
 def joined(episode: Episode, keys: Sequence[str]) -> np.ndarray:

@@ -21,6 +21,7 @@ from priorrl_core.data.formats.check import checked
 from priorrl_core.data.formats.episode_set import Episode, EpisodeSet, Labels
 from priorrl_core.data.formats.reading import (
     ReadOptions,
+    chosen,
     ending,
     flags,
     loads_unique,
@@ -107,7 +108,7 @@ def _episode(demo: h5py.Group, path: Path, name: str, options: ReadOptions) -> E
     terminated, truncated, key = _flags(demo, path, name, steps, options)
     one_flag = key.endswith("dones") and options.ends not in ("terminated", "truncated")
     kept, ended, cut = ending(terminated, truncated, options, path, key)
-    obs, known = _observations(demo, path, name, steps, kept)
+    obs, known = _observations(demo, path, name, steps, kept, options)
     if reward.dtype.kind in "iub":
         reward = reward.astype(np.float32)
     return Episode(obs, action[:kept], reward[:kept], ended, cut, name, final_obs=known, one_flag=one_flag,
@@ -138,14 +139,14 @@ def _flags(demo: h5py.Group, path: Path, name: str, steps: int, options: ReadOpt
     return out[0], out[1], f"{name}/{first}"
 
 
-def _observations(demo: h5py.Group, path: Path, name: str, steps: int, kept: int
-                  ) -> tuple[dict[str, np.ndarray], bool]:
+def _observations(demo: h5py.Group, path: Path, name: str, steps: int, kept: int,
+                  options: ReadOptions) -> tuple[dict[str, np.ndarray], bool]:
     """(kept + 1, ...) of each key, and whether the file has the last of them."""
     if "obs" not in demo or not isinstance(demo["obs"], h5py.Group) or not len(demo["obs"]):
         raise refuse(path, f"{name}/obs", "is missing or empty",
                      "add observations with robomimic's dataset_states_to_obs.py")
     out, known = {}, True
-    for key in demo["obs"]:
+    for key in chosen(demo["obs"], options):
         seen, last = _dataset(demo["obs"], path, f"{name}/obs", key), None
         same_length(path, {f"{name}/obs/{key}": seen}, steps, "actions")
         if "next_obs" in demo:

@@ -28,6 +28,7 @@ VERBS = {
     "bench": "run a benchmark and compare it with the published claims",
     "report": "write the HTML report of a run",
     "connectors": "list, check and draw connectors",
+    "data": "show, check, import and export data sets of other tools",
 }
 
 EXAMPLES = """examples:

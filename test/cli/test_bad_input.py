@@ -36,6 +36,8 @@ CASES = [
     (["collect", "--out", "x", "--connectors", "europlug,nema_51"], "did you mean 'nema_15'"),
     (["collect", "--out", "a_file"], "a_file"),
     (["bench", "insertoin"], "did you mean 'insertion'"),
+    (["data", "show", "no_data"], "'no_data' does not exist"),
+    (["data", "show", "empty_folder"], "cannot tell the format"),
     (["report", "no_run"], "no run folder 'no_run'"),
     (["report", "empty_folder"], "holds no index.jsonl"),
 ]

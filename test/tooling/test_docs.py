@@ -37,6 +37,8 @@ def test_robot_requirements_are_the_locked_versions() -> None:
         return {line for line in lines if "==" in line}
 
     assert pins("robot.txt") <= pins("jazzy.txt")
+    locked = {line.split("==")[0] for line in pins("jazzy.txt")}
+    assert {line for line in pins("data.txt") if line.split("==")[0] in locked} <= pins("jazzy.txt")
 
 
 def test_reference_is_that_of_the_code() -> None:

@@ -1,0 +1,1 @@
+"""Data sets of other tools, in and out, one episode at a time."""

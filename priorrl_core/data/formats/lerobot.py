@@ -93,8 +93,9 @@ def _episodes(folder: Path) -> pa.Table:
     tables = []
     for file in parquet_files(folder):
         try:
-            table = pq.ParquetFile(file)
-            tables.append(table.read([n for n in table.schema_arrow.names if not n.startswith("stats/")]))
+            table = pq.ParquetFile(file, page_checksum_verification=True)
+            names = [n for n in table.schema_arrow.names if not n.startswith("stats/")]
+            tables.append(table.read(names, use_threads=False))
         except (OSError, pa.ArrowException) as error:
             raise broken(file, error) from error
     return pa.concat_tables(tables, promote_options="default")

@@ -112,6 +112,28 @@ def test_a_truncated_file_is_refused(name, tmp_path):
     assert "not" in refusal(path) and "whole" in refusal(path)
 
 
+@pytest.mark.parametrize("name", ["robomimic", "lerobot", "minari", "replay"])
+def test_changed_bytes_are_read_or_refused_but_never_a_traceback(name, tmp_path):
+    if name == "minari":
+        pytest.importorskip("minari")
+    registry.write(three(), path := tmp_path / "out", name)
+    rng = np.random.default_rng(0)
+    files = sorted(f for f in (path.rglob("*") if path.is_dir() else [path]) if f.is_file())
+    for _ in range(20):
+        file = files[rng.integers(len(files))]
+        good = file.read_bytes()
+        bad = bytearray(good)
+        bad[rng.integers(min(len(good), 2000))] ^= int(rng.integers(1, 256))
+        file.write_bytes(bad)
+        try:
+            found = [str(p) for p in problems(registry.read(path, name))]
+        except UserError as error:
+            found = [str(error)]
+        assert all(str(path) in text for text in found)
+        file.write_bytes(good)
+    assert_same(three(), registry.read(path)) if name != "replay" else None
+
+
 # ---- robomimic ---------------------------------------------------------------------------------------
 
 
@@ -288,8 +310,11 @@ def test_a_video_can_be_left_out(lerobot):
 
 def test_lerobot_with_one_flag_for_both_ends(lerobot):
     info = json.loads((lerobot / "meta/info.json").read_text())
-    for key in ("next.terminated", "next.truncated"):
-        del info["features"][key]
+    del info["features"]["next.terminated"]
+    (lerobot / "meta/info.json").write_text(json.dumps(info))
+    ends = [(e.terminated, e.truncated) for e in registry.read(lerobot)]
+    assert ends == [(True, False), (False, True), (False, True)]
+    del info["features"]["next.truncated"]
     (lerobot / "meta/info.json").write_text(json.dumps(info))
     found = list(registry.read(lerobot))
     assert [(e.terminated, e.truncated, e.one_flag) for e in found] == [(True, False, True)] * 3

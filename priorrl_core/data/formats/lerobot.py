@@ -42,13 +42,13 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     """All episodes, by the rows that ``meta/episodes`` gives them."""
     path = Path(path)
     info = _info(path)
-    listed = _parquet(path / "meta/episodes").to_pylist()
-    listed = [{k: v for k, v in e.items() if not k.startswith("stats/")} for e in listed]
-    numbers = [e.get("episode_index") for e in listed]
-    for row, number in enumerate(numbers):
-        if number is None or number in numbers[:row]:
+    listed = _episodes(path / "meta/episodes").to_pylist()
+    numbers: set[Any] = {None}
+    for row, number in enumerate(e.get("episode_index") for e in listed):
+        if number in numbers:
             raise refuse(path / "meta/episodes", "episode_index", f"is {number}" + " twice" * (number is not None),
                          "record or convert the data set again", row)
+        numbers.add(number)
     if info.get("total_episodes", len(listed)) != len(listed):
         raise refuse(path / INFO, "total_episodes", f"is {info['total_episodes']}, meta/episodes lists {len(listed)}",
                      "a file of the data set is missing", len(listed))
@@ -75,7 +75,7 @@ def _wanted(features: dict[str, Any], options: ReadOptions) -> list[str]:
 
 def _info(path: Path) -> dict[str, Any]:
     try:
-        info = loads_unique((path / INFO).read_text(), path / INFO)
+        info = loads_unique((path / INFO).read_bytes(), path / INFO)
     except OSError as error:
         raise DataError(f"'{path / INFO}' cannot be read ({error.strerror}); give the folder of a LeRobot data set"
                         ) from error
@@ -88,11 +88,14 @@ def _info(path: Path) -> dict[str, Any]:
     return info
 
 
-def _parquet(folder: Path) -> pa.Table:
+def _episodes(folder: Path) -> pa.Table:
+    """What is said of each episode, without its statistics."""
     tables = []
     for file in parquet_files(folder):
         try:
-            tables.append(pq.ParquetFile(file).read())
+            table = pq.ParquetFile(file, page_checksum_verification=True)
+            names = [n for n in table.schema_arrow.names if not n.startswith("stats/")]
+            tables.append(table.read(names, use_threads=False))
         except (OSError, pa.ArrowException) as error:
             raise broken(file, error) from error
     return pa.concat_tables(tables, promote_options="default")

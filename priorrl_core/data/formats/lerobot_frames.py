@@ -1,4 +1,7 @@
-"""Frames of a LeRobot folder by episode: Parquet row groups, the latest one kept, as neighbours often share it."""
+"""Frames of a LeRobot folder by episode: Parquet row groups, the latest one kept, as neighbours often share it.
+
+One thread: with two, pyarrow 26 was seen to wait for ever on a file with changed bytes.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ class Frames:
     def _read(self, group: Group) -> pa.Table:
         if self._latest is None or self._latest[0] != group:
             try:
-                self._latest = group, pq.ParquetFile(group.file).read_row_group(group.number)
+                file = pq.ParquetFile(group.file, page_checksum_verification=True)
+                self._latest = group, file.read_row_group(group.number, use_threads=False)
             except (OSError, pa.ArrowException) as error:
                 raise broken(group.file, error) from error
         return self._latest[1]

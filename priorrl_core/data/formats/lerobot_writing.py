@@ -56,7 +56,7 @@ def _write(episodes: EpisodeSet, root: Path) -> None:
             features = features or {key: _feature(value) for key, value in columns.items()}
             table = pa.table({key: _arrow(value) for key, value in columns.items()}
                              | _numbering(len(episode), index, begin, fps))
-            writer = writer or pq.ParquetWriter(root / "data" / FILE, table.schema)
+            writer = writer or pq.ParquetWriter(root / "data" / FILE, table.schema, write_page_checksum=True)
             writer.write_table(table)
             own = {key: _Stats.of(value) for key, value in columns.items()}
             stats = {key: stats[key].with_(s) if key in stats else s for key, s in own.items()}
@@ -65,7 +65,7 @@ def _write(episodes: EpisodeSet, root: Path) -> None:
     finally:
         if writer is not None:
             writer.close()
-    pq.write_table(pa.Table.from_pylist(about), root / "meta/episodes" / FILE)
+    pq.write_table(pa.Table.from_pylist(about), root / "meta/episodes" / FILE, write_page_checksum=True)
     _write_tasks(root / "meta/tasks.parquet", task)
     _write_json(root / "meta/stats.json", {key: s.as_json() for key, s in stats.items()})
     _write_json(root / INFO, _info(features, len(about), begin, fps, episodes.meta))

@@ -81,7 +81,7 @@ def _observations(stored: Any, path: str, name: str) -> dict[str, np.ndarray]:
     for key, value in found.items():
         if not isinstance(value, np.ndarray):
             raise refuse(path, f"{name}/observations/{key}", "is not an array", "only Box and Dict of Box can be read")
-    return dict(found)
+    return {str(key): value for key, value in found.items()}
 
 
 def write(episodes: EpisodeSet, path: str | Path) -> None:

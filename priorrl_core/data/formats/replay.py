@@ -24,7 +24,10 @@ EXTRA = ("base", "executed", "policy_version", "observation_age_s", "config")
 
 def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     """The stored rows from the oldest on."""
-    replay = TransitionReplay.load(path)
+    try:
+        replay = TransitionReplay.load(path)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:  # of a header that was changed
+        raise DataError(f"'{path}' has no whole header ({error}); copy or record it again") from error
     order = np.arange(replay.added - replay.size, replay.added) % replay.capacity
     columns = {name: column.numpy()[order] for name, column in replay.columns.items()}
     ends = _ends(columns)

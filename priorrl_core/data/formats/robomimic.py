@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +43,25 @@ META = "priorrl"
 def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     """The demonstrations in the order of their numbers."""
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            if "data" not in file or not isinstance(file["data"], h5py.Group):
-                raise refuse(path, "data", "is missing", "this is not a robomimic file")
-            names = _names(file, path, options.mask)
-            attributes = {key: file["data"].attrs[key] for key in ("env_args", META) if key in file["data"].attrs}
-    except (OSError, RuntimeError) as error:
-        raise _broken(path, error) from error
+    with _opened(path) as file:
+        if "data" not in file or not isinstance(file["data"], h5py.Group):
+            raise refuse(path, "data", "is missing", "this is not a robomimic file")
+        names = _names(file, path, options.mask)
+        attributes = {key: file["data"].attrs[key] for key in ("env_args", META) if key in file["data"].attrs}
     meta = {} if META not in attributes else loads_unique(attributes[META], path)
     if "env_args" in attributes:
         meta.setdefault("env_args", loads_unique(attributes["env_args"], path))
     return EpisodeSet(str(path), len(names), lambda i: _load(path, names[i], options), meta, LABELS)
 
 
-def _broken(path: Path, error: Exception) -> DataError:
-    return DataError(f"'{path}' is missing or not a whole HDF5 file ({error}); copy or record it again")
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file; DataError for everything that h5py raises when bytes of it are lost or changed."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"'{path}' is missing or not a whole HDF5 file ({error}); copy or record it again") from error
 
 
 def _names(file: h5py.File, path: Path, mask: str) -> list[str]:
@@ -71,7 +75,7 @@ def _names(file: h5py.File, path: Path, mask: str) -> list[str]:
                 raise refuse(path, f"mask/{key}", f"names '{name}' twice", "remove one", row)
     if mask and mask not in masks:
         raise DataError(f"'{path}' has no mask '{mask}'{nearest(mask, masks)}")
-    names = [_text(name) for name in masks[mask]] if mask else list(file["data"])
+    names = [_text(name) for name in (masks[mask] if mask else file["data"])]
     numbers: dict[int, str] = {}
     for name in names:
         number = int(found[1]) if (found := re.search(r"(\d+)$", name)) else -1 - len(numbers)
@@ -86,11 +90,8 @@ def _text(value: Any) -> str:
 
 
 def _load(path: Path, name: str, options: ReadOptions) -> Episode:
-    try:
-        with h5py.File(path, "r") as file:
-            return _episode(file["data"][name], path, f"data/{name}", options)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise _broken(path, error) from error
+    with _opened(path) as file:
+        return _episode(file["data"][name], path, f"data/{name}", options)
 
 
 def _episode(demo: h5py.Group, path: Path, name: str, options: ReadOptions) -> Episode:
@@ -102,7 +103,7 @@ def _episode(demo: h5py.Group, path: Path, name: str, options: ReadOptions) -> E
                      "record the demonstration again", min(said, steps))
     reward = (_dataset(demo, path, name, "rewards") if "rewards" in demo
               else rewards(steps, options, path, f"{name}/rewards"))
-    extra = {key: value[()] for key, value in demo.get("extra", {}).items()}
+    extra = {str(key): value[()] for key, value in demo.get("extra", {}).items()}
     same_length(path, {f"{name}/rewards": reward, **{f"{name}/extra/{k}": v for k, v in extra.items()}}, steps,
                 "actions")
     terminated, truncated, key = _flags(demo, path, name, steps, options)
@@ -146,7 +147,7 @@ def _observations(demo: h5py.Group, path: Path, name: str, steps: int, kept: int
         raise refuse(path, f"{name}/obs", "is missing or empty",
                      "add observations with robomimic's dataset_states_to_obs.py")
     out, known = {}, True
-    for key in chosen(demo["obs"], options):
+    for key in chosen(map(str, demo["obs"]), options):
         seen, last = _dataset(demo["obs"], path, f"{name}/obs", key), None
         same_length(path, {f"{name}/obs/{key}": seen}, steps, "actions")
         if "next_obs" in demo:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.networks import EnsembleMLP, as_half
 
 
 class Critics(nn.Module):
@@ -41,7 +41,10 @@ def frozen(network: EnsembleMLP, x: Tensor, members: int) -> Tensor:
     last = len(network.sizes) - 2
     x = x.expand(members, *x.shape)
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        x = torch.baddbmm(bias[:members].detach(), x, weight[:members].detach())
+        weight, bias = weight[:members].detach(), bias[:members].detach()
+        if network.half and 0 < i:
+            x, weight, bias = as_half(x, weight, bias, i < last)
+        x = torch.baddbmm(bias, x, weight)
         if i < last:
             x = torch.relu_(x)
     return x

@@ -10,8 +10,11 @@ class EnsembleMLP(nn.Module):
     """``n`` equal ReLU networks side by side: input (B, in) or (n, B, in), output (n, B, out).
 
     Weights are stored as (n, in, out), biases as (n, 1, out): one ``baddbmm`` a layer serves all members.
-    Initial values are uniform in +-1/sqrt(in); the last layer's are scaled by ``last_scale``.
+    Initial values are uniform in +-1/sqrt(in); the last layer's are scaled by ``last_scale``. With ``half`` the
+    products between hidden layers are of bfloat16; first and last layer, and what is stored, stay float32.
     """
+
+    half = False
 
     def __init__(self, members: int, sizes: tuple[int, ...], generator: torch.Generator,
                  last_scale: float = 1.0) -> None:
@@ -29,15 +32,24 @@ class EnsembleMLP(nn.Module):
             x = x.expand(self.members, *x.shape)
         last = len(self.sizes) - 2
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if self.half and 0 < i:
+                x, weight, bias = as_half(x, weight, bias, i < last)
             if self.members == 1:
                 x = torch.addmm(bias.view(-1), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)
             else:
                 x = torch.baddbmm(bias, x, weight)
             if i < last:
-                x = torch.relu(x)
+                x = torch.relu(x) if x.requires_grad else torch.relu_(x)
                 if dropout > 0.0:
                     x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1.0 - dropout)
         return x
+
+
+def as_half(x: Tensor, weight: Tensor, bias: Tensor, hidden: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Input, weight and bias of a layer after the first: in bfloat16 where it is hidden, else in float32."""
+    if not hidden:
+        return x.float(), weight, bias
+    return x.bfloat16(), weight.bfloat16(), bias.bfloat16()
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:

@@ -8,6 +8,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "reward": ("bench.reward", "reward classification on connectors never seen (thesis Table 8)"),
     "residual": ("bench.residual", "residual RL on plugs and blocks (thesis Tables 3, 4, Figures 37 to 46)"),
     "latency": ("bench.latency", "camera image to residual command, as a ratio to a bare rclpy echo"),
+    "learner_speed": ("bench.learner_speed", "an update of each learner beside d3rlpy, stable-baselines3 and SBX"),
     "drill": ("bench.drill", "a reward that is wrong in one place: does the monitor notice (row 10.30)"),
     "demo": ("bench.demo", "the whole demo through the ROS 2 graph"),
 }

@@ -1,4 +1,4 @@
-"""Adam with less Python between two updates: the same kernels on the same numbers as ``torch.optim.Adam(fused=True)``."""
+"""Adam with less Python between two updates: the kernels and numbers of ``torch.optim.Adam(fused=True)``."""
 
 from __future__ import annotations
 

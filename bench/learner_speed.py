@@ -27,7 +27,7 @@ from priorrl_core.reporting.summary import write_json
 
 #: Algorithm -> ours, then peers, each with the ratio that ours should reach (0: for information).
 ROWS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
-    "iql": (("priorrl/iql", "priorrl/iql/bf16"),
+    "iql": (("priorrl/iql", "priorrl/iql/bf16", "priorrl/iql/compile"),
             {"d3rlpy/iql": 3.5, "d3rlpy/iql/medium": 0.0}),
     "sac": (("priorrl/sac", "priorrl/sac/bf16"),
             {"d3rlpy/sac": 2.0, "sb3/sac": 2.0, "sb3/sac/medium": 0.0, "sbx/sac": 1 / 1.25}),
@@ -44,8 +44,7 @@ TIMES = ("update_ms", "update_cpu_ms", "sample_cpu_ms")
 def run(context: Context) -> list[Claim]:
     """Writes updates.csv (every round), summary.csv and learner_speed.png; a claim for every peer and target."""
     chosen = _chosen(context.options)
-    rounds, scale = (2, 1) if context.quick else (7, 3)
-    cells = measure(chosen, rounds, scale, context)
+    cells = measure(chosen, 2 if context.quick else 5, context)
     rows = [row for cell in cells for row in cell["rounds"]]
     write_rows(context.out / "updates.csv", rows)
     facts = summary(rows)
@@ -61,7 +60,7 @@ def _chosen(words: Sequence[str]) -> list[str]:
     return [name for name in ROWS if not words or name in words]
 
 
-def measure(chosen: Sequence[str], rounds: int, scale: int, context: Context) -> list[Cell]:
+def measure(chosen: Sequence[str], rounds: int, context: Context) -> list[Cell]:
     """One cell an algorithm; with ``resume`` those that are stored are kept."""
     context.cells.mkdir(parents=True, exist_ok=True)
     workers, cells = Workers(), []
@@ -72,7 +71,7 @@ def measure(chosen: Sequence[str], rounds: int, scale: int, context: Context) ->
             if context.resume and path.is_file():
                 cells.append(dict(json.loads(path.read_text())))
                 continue
-            cells.append({"algorithm": name, "rounds": _rounds(workers, name, rounds, scale)})
+            cells.append({"algorithm": name, "rounds": _rounds(workers, name, rounds)})
             write_json(path, cells[-1])
     finally:
         workers.close()
@@ -80,9 +79,9 @@ def measure(chosen: Sequence[str], rounds: int, scale: int, context: Context) ->
     return cells
 
 
-def _rounds(workers: Workers, name: str, rounds: int, scale: int) -> list[dict[str, Any]]:
+def _rounds(workers: Workers, name: str, rounds: int) -> list[dict[str, Any]]:
     ours, peers = ROWS[name]
-    count = (2 if "100" in name else 4 if name.startswith(HEAVY) else 20) * scale
+    count = 2 if "100" in name else 4 if name.startswith(HEAVY) else 20
     rows = []
     for number in range(rounds):
         for learner in (*ours, *peers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,14 +41,32 @@ def frozen(network: EnsembleMLP, x: Tensor, members: int) -> Tensor:
     """
     last = len(network.sizes) - 2
     x = x.expand(members, *x.shape)
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+    for i, (weight, bias) in enumerate(network.layers()):
         weight, bias = weight[:members].detach(), bias[:members].detach()
         if network.half and 0 < i:
             x, weight, bias = as_half(x, weight, bias, i < last)
-        x = torch.baddbmm(bias, x, weight)
+        single = i == last and weight.shape[-1] == 1
+        x = _OneOutput.apply(bias, x, weight) if single else torch.baddbmm(bias, x, weight)
         if i < last:
             x = torch.relu_(x)
     return x
+
+
+class _OneOutput(torch.autograd.Function):
+    """``baddbmm`` of a constant weight (n, in, 1), whose backward product has one term: a multiplication.
+
+    The bits are those of the product, which oneDNN does many times slower.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return torch.baddbmm(bias, x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        return None, gradients[0] * weight.transpose(1, 2), None
 
 
 @torch.no_grad()

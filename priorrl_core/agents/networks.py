@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +33,7 @@ class EnsembleMLP(nn.Module):
         if x.dim() == 2:
             x = x.expand(self.members, *x.shape)
         last = len(self.sizes) - 2
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+        for i, (weight, bias) in enumerate(self.layers()):
             if self.half and 0 < i:
                 x, weight, bias = as_half(x, weight, bias, i < last)
             if self.members == 1:
@@ -43,6 +45,10 @@ class EnsembleMLP(nn.Module):
                 if dropout > 0.0:
                     x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1.0 - dropout)
         return x
+
+    def layers(self) -> Iterable[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer; a ParameterList's own iteration costs as much as a small product."""
+        return zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)  # type: ignore
 
 
 def as_half(x: Tensor, weight: Tensor, bias: Tensor, hidden: bool) -> tuple[Tensor, Tensor, Tensor]:

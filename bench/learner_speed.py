@@ -6,7 +6,7 @@ median over the rounds, and a ratio the median of the ratios of one round, so th
 alike. Drawing the batch from the library's own replay counts. CPU time stands beside wall time.
 
 The peers need a venv of their own: PRIORRL_PEERS names it, else ``.venv-peers`` in the source tree. The option
-``--only`` takes names of algorithms.
+``--only`` takes names of algorithms, and ``curves``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench import learner_curve
 from bench.harness import Cell, Claim, Context, pyplot, verdict, write_rows
 from priorrl_core.config import ROOT
 from priorrl_core.errors import UserError, nearest
@@ -27,7 +28,7 @@ from priorrl_core.reporting.summary import write_json
 
 #: Algorithm -> ours, then peers, each with the ratio that ours should reach (0: for information).
 ROWS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
-    "iql": (("priorrl/iql", "priorrl/iql/bf16", "priorrl/iql/compile"),
+    "iql": (("priorrl/iql", "priorrl/iql/bf16"),
             {"d3rlpy/iql": 3.5, "d3rlpy/iql/medium": 0.0}),
     "sac": (("priorrl/sac", "priorrl/sac/bf16"),
             {"d3rlpy/sac": 2.0, "sb3/sac": 2.0, "sb3/sac/medium": 0.0, "sbx/sac": 1 / 1.25}),
@@ -38,12 +39,24 @@ ROWS: dict[str, tuple[tuple[str, ...], dict[str, float]]] = {
     "bear": (("priorrl/bear/10", "priorrl/bear/10/bf16"), {"d3rlpy/bear/10": 5.0, "d3rlpy/bear/10/medium": 0.0}),
 }  # fmt: skip
 HEAVY = ("bcq", "bear")
+CURVES = "curves"
 TIMES = ("update_ms", "update_cpu_ms", "sample_cpu_ms")
 
 
 def run(context: Context) -> list[Claim]:
-    """Writes updates.csv (every round), summary.csv and learner_speed.png; a claim for every peer and target."""
+    """Writes updates.csv (every round), summary.csv and learner_speed.png; a claim for every peer and target.
+
+    Then the curves of bfloat16, see ``learner_curve``.
+    """
     chosen = _chosen(context.options)
+    return [*(_speed(chosen, context) if chosen else []), *(learner_curve.run(context) if _curves(context) else [])]
+
+
+def _curves(context: Context) -> bool:
+    return not context.options or CURVES in context.options
+
+
+def _speed(chosen: Sequence[str], context: Context) -> list[Claim]:
     cells = measure(chosen, 2 if context.quick else 5, context)
     rows = [row for cell in cells for row in cell["rounds"]]
     write_rows(context.out / "updates.csv", rows)
@@ -55,8 +68,8 @@ def run(context: Context) -> list[Claim]:
 
 def _chosen(words: Sequence[str]) -> list[str]:
     for word in words:
-        if word not in ROWS:
-            raise UserError(f"learner_speed has no part '{word}'{nearest(word, ROWS)}")
+        if word not in (*ROWS, CURVES):
+            raise UserError(f"learner_speed has no part '{word}'{nearest(word, (*ROWS, CURVES))}")
     return [name for name in ROWS if not words or name in words]
 
 

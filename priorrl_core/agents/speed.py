@@ -24,7 +24,8 @@ class SpeedConfig:
     """Products between hidden layers in bfloat16: 8 bits of mantissa. First and last layers, losses, gradients'
     sums in the optimiser and weights stay float32. Look at the learning curve."""
     compile: bool = False
-    """torch.compile of the loss: needs a C++ compiler and takes about a minute at the first update."""
+    """torch.compile of the loss: needs a C++ compiler and half a minute at the first update, and may be slower after
+    it: ``priorrl speedcheck`` measures both."""
 
 
 def speed_up(agent: Agent, speed: SpeedConfig) -> Agent:

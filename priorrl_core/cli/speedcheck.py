@@ -66,7 +66,10 @@ def _updates(settings: list[dict[str, Any]], seconds: float, seed: int) -> list[
             work = Updates(name, SpeedConfig(setting["bf16"], setting["compile"]), seed=seed)
         if setting["compile"] and (caught or not any(hasattr(work.agent, c) for c in COMPILED)):
             continue  # no compiler, or nothing of this agent is compiled
-        out.append({"learner": name, **setting, "rate": round(per_second(work.update, seconds), 1)})
+        begin = time.monotonic()
+        work.update(1)
+        first = round(time.monotonic() - begin, 1)
+        out.append({"learner": name, **setting, "rate": round(per_second(work.update, seconds), 1), "first_s": first})
     progress("speedcheck", len(jobs), len(jobs))
     progress.close()
     return out
@@ -106,6 +109,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
     lines += [f"  {name:<16} {rate:6.0f} GF/s" for name, rate in result["gflops"].items()]
     lines.append("updates a second, two layers of 256, batch 256:")
     lines += [f"  {u['learner']:<4} {words(u):<20} {u['rate']:7.1f}" for u in result["updates_per_s"]]
+    lines += [f"  compiling: the first update of {u['learner']} took {u['first_s']:g} s" for u in
+              result["updates_per_s"] if u["compile"]]
     for name, best in result["best"].items():
         lines.append(f"best for {name}: {words(best['float32'])} in float32; {words(best['any'])} of all "
                      f"({best['any']['rate'] / max(best['default'], 1e-9):.2f} times the default)")

@@ -80,3 +80,16 @@ def test_without_a_compiler_one_warning_and_the_same_bits(monkeypatch):
     eager = iql()
     train(agent, 0, 3), train(eager, 0, 3)
     assert distance(agent, eager) == 0.0
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="compile needs g++")
+def test_compiled_iql_stays_near_eager_for_100_updates_and_resumes_bit_for_bit():
+    speed = SpeedConfig(compile=True)
+    eager, whole, resumed = iql(), speed_up(iql(), speed), speed_up(iql(seed=1), speed)
+    train(eager, 0, 100), train(whole, 0, 50)
+    assert "losses" in vars(whole)
+    state = {k: v.clone() for k, v in training_tensors(whole, whole.optimizer, whole.generator).items()}
+    load_training(resumed, resumed.optimizer, resumed.generator, state, "here")
+    train(whole, 50, 100), train(resumed, 50, 100)
+    assert distance(whole, eager) < 0.01 * distance(eager, iql())
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))

@@ -24,9 +24,10 @@ OBS, ACTION, BATCH, ROWS, HIDDEN = 17, 6, 256, 10_000, (256, 256)
 
 def make_agent(name: str, samples: int | None = None, seed: int = 0) -> Any:
     """An agent with layers 256, 256 and HalfCheetah's sizes; ``samples``: of BCQ's and BEAR's target and MMD."""
-    e, wide = StateEncoder(OBS), {"hidden": HIDDEN}
+    e = StateEncoder(OBS)
+    wide: dict[str, Any] = {"hidden": HIDDEN}
     batch_rl: dict[str, Any] = {**wide, "vae_hidden": HIDDEN, **({"target_samples": samples} if samples else {})}
-    mmd = {"mmd_samples": samples} if samples else {}
+    mmd: dict[str, Any] = {"mmd_samples": samples} if samples else {}
     makers: dict[str, Callable[[], Agent]] = {
         "iql": lambda: IQL(IQLConfig(**wide), e, ACTION, seed),
         "sac": lambda: SAC(SACConfig(**wide, initial_scale=1.0), e, ACTION, seed),

@@ -43,7 +43,7 @@ def frozen(network: EnsembleMLP, x: Tensor, members: int) -> Tensor:
     x = x.expand(members, *x.shape)
     for i, (weight, bias) in enumerate(network.layers()):
         weight, bias = weight[:members].detach(), bias[:members].detach()
-        if network.half and 0 < i:
+        if network.bf16 and 0 < i:
             x, weight, bias = as_half(x, weight, bias, i < last)
         single = i == last and weight.shape[-1] == 1
         x = _OneOutput.apply(bias, x, weight) if single else torch.baddbmm(bias, x, weight)

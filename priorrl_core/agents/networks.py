@@ -12,11 +12,11 @@ class EnsembleMLP(nn.Module):
     """``n`` equal ReLU networks side by side: input (B, in) or (n, B, in), output (n, B, out).
 
     Weights are stored as (n, in, out), biases as (n, 1, out): one ``baddbmm`` a layer serves all members.
-    Initial values are uniform in +-1/sqrt(in); the last layer's are scaled by ``last_scale``. With ``half`` the
+    Initial values are uniform in +-1/sqrt(in); the last layer's are scaled by ``last_scale``. With ``bf16`` the
     products between hidden layers are of bfloat16; first and last layer, and what is stored, stay float32.
     """
 
-    half = False
+    bf16 = False
 
     def __init__(self, members: int, sizes: tuple[int, ...], generator: torch.Generator,
                  last_scale: float = 1.0) -> None:
@@ -34,7 +34,7 @@ class EnsembleMLP(nn.Module):
             x = x.expand(self.members, *x.shape)
         last = len(self.sizes) - 2
         for i, (weight, bias) in enumerate(self.layers()):
-            if self.half and 0 < i:
+            if self.bf16 and 0 < i:
                 x, weight, bias = as_half(x, weight, bias, i < last)
             if self.members == 1:
                 x = torch.addmm(bias.view(-1), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)

@@ -35,7 +35,7 @@ def speed_up(agent: Agent, speed: SpeedConfig) -> Agent:
     """
     for module in agent.modules():
         if isinstance(module, EnsembleMLP):
-            module.half = speed.bf16
+            module.bf16 = speed.bf16
     for name in COMPILED:
         agent.__dict__.pop(name, None)
         if speed.compile and hasattr(agent, name) and _can_compile():

@@ -9,6 +9,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "residual": ("bench.residual", "residual RL on plugs and blocks (thesis Tables 3, 4, Figures 37 to 46)"),
     "env_speed": ("bench.env_speed", "environment steps per second beside robosuite's Sawyer"),
     "latency": ("bench.latency", "camera image to residual command, as a ratio to a bare rclpy echo"),
+    "learner_speed": ("bench.learner_speed", "an update of each learner beside d3rlpy, stable-baselines3 and SBX"),
     "drill": ("bench.drill", "a reward that is wrong in one place: does the monitor notice (row 10.30)"),
     "demo": ("bench.demo", "the whole demo through the ROS 2 graph"),
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from priorrl_core.agents.adam import LeanAdam
 from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.critics import Critics
 from priorrl_core.agents.networks import EnsembleMLP
@@ -66,9 +67,9 @@ class ActorCriticAgent(Agent):
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step; detached metrics, the same names at every call, none read from its tensor."""
 
-    def _adam(self, config: ActorCriticConfig, *others: dict[str, object]) -> torch.optim.Adam:
+    def _adam(self, config: ActorCriticConfig, *others: dict[str, object]) -> LeanAdam:
         """One Adam; a network whose gradients are None is left alone by its step."""
         judged = [*self.encoder.parameters(), *self.critics.online.parameters()]
         groups = [{"params": judged, "lr": config.critic_rate},
                   {"params": list(self.actor.parameters()), "lr": config.actor_rate}, *others]
-        return torch.optim.Adam(groups, fused=True)
+        return LeanAdam(groups)

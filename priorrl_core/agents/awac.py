@@ -19,6 +19,7 @@ from torch import Tensor
 
 from priorrl_core.agents import awac_losses as losses
 from priorrl_core.agents.actor_critic import ActorCriticConfig
+from priorrl_core.agents.adam import LeanAdam
 from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.gaussian_actor import GaussianActor, GaussianConfig
@@ -78,10 +79,10 @@ class AWAC(Agent):
         self.actor = GaussianActor(config.gaussian, encoder.width, action_size, config.hidden,
                                    config.initial_scale, weights)
         judged = [*self.encoder.parameters(), *self.critics.online.parameters()]
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = LeanAdam(
             [{"params": judged, "lr": config.critic_rate},
              {"params": list(self.actor.parameters()), "lr": config.actor_rate,
-              "weight_decay": config.actor_weight_decay}], fused=True)
+              "weight_decay": config.actor_weight_decay}])
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:

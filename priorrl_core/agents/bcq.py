@@ -16,6 +16,7 @@ from torch import Tensor
 
 from priorrl_core.agents import batch_losses as losses
 from priorrl_core.agents.action_vae import ActionVAE
+from priorrl_core.agents.adam import LeanAdam
 from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
@@ -58,8 +59,7 @@ class BCQ(Agent):
         self.perturbation_target = copy.deepcopy(self.perturbation).requires_grad_(False)
         self.vae = ActionVAE(encoder.width, action_size, config.vae_hidden,
                              config.latent_per_action * action_size, weights)
-        self.optimizer = torch.optim.Adam([p for p in self.parameters() if p.requires_grad],
-                                          lr=config.learning_rate, fused=True)
+        self.optimizer = LeanAdam([p for p in self.parameters() if p.requires_grad], lr=config.learning_rate)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from priorrl_core.agents import batch_losses as losses
 from priorrl_core.agents.action_vae import ActionVAE
+from priorrl_core.agents.adam import LeanAdam
 from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
@@ -75,8 +76,7 @@ class BEAR(Agent):
         self.vae = ActionVAE(encoder.width, action_size, config.vae_hidden,
                              config.latent_per_action * action_size, weights)
         self.log_alpha = nn.Parameter(torch.tensor(config.log_alpha_init))
-        self.optimizer = torch.optim.Adam([p for p in self.parameters() if p.requires_grad],
-                                          lr=config.learning_rate, fused=True)
+        self.optimizer = LeanAdam([p for p in self.parameters() if p.requires_grad], lr=config.learning_rate)
 
     @property
     def alpha(self) -> Tensor:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from priorrl_core.agents.networks import EnsembleMLP, layer_norm
+from priorrl_core.agents.networks import EnsembleMLP, as_half, layer_norm
 
 
 class Critics(nn.Module):
@@ -46,13 +47,34 @@ def frozen(network: EnsembleMLP, x: Tensor, members: int | Tensor) -> Tensor:
     last = len(network.sizes) - 2
     which = slice(members) if isinstance(members, int) else members
     x = x.expand(members if isinstance(members, int) else len(members), *x.shape)
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        x = torch.baddbmm(bias[which].detach(), x, weight[which].detach())
+    for i, (weight, bias) in enumerate(network.layers()):
+        weight, bias = weight[which].detach(), bias[which].detach()
+        if network.bf16 and 0 < i:
+            x, weight, bias = as_half(x, weight, bias, i < last)
+        single = i == last and weight.shape[-1] == 1
+        x = _OneOutput.apply(bias, x, weight) if single else torch.baddbmm(bias, x, weight)
         if i < last:
             if len(network.norm_scales):
                 x = layer_norm(x, network.norm_scales[i][which].detach(), network.norm_shifts[i][which].detach())
             x = torch.relu_(x)
     return x
+
+
+class _OneOutput(torch.autograd.Function):
+    """``baddbmm`` of a constant weight (n, in, 1), whose backward product has one term: a multiplication.
+
+    The bits are those of the product, which oneDNN does many times slower.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return torch.baddbmm(bias, x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        return None, gradients[0] * weight.transpose(1, 2), None
 
 
 @torch.no_grad()

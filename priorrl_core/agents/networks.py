@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm as normalised
@@ -13,7 +15,11 @@ class EnsembleMLP(nn.Module):
     Weights are stored as (n, in, out), biases as (n, 1, out): one ``baddbmm`` a layer serves all members.
     Initial values are uniform in +-1/sqrt(in); the last layer's are scaled by ``last_scale``. With ``layer_norm``
     each hidden layer is normalised before its ReLU, with a scale and a shift of each member (RLPD's public code).
+    With ``bf16`` the products between hidden layers are of bfloat16; first and last layer, and what is stored, stay
+    float32.
     """
+
+    bf16 = False
 
     def __init__(self, members: int, sizes: tuple[int, ...], generator: torch.Generator,
                  last_scale: float = 1.0, layer_norm: bool = False) -> None:
@@ -34,7 +40,9 @@ class EnsembleMLP(nn.Module):
         if x.dim() == 2:
             x = x.expand(self.members, *x.shape)
         last = len(self.sizes) - 2
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+        for i, (weight, bias) in enumerate(self.layers()):
+            if self.bf16 and 0 < i:
+                x, weight, bias = as_half(x, weight, bias, i < last)
             if self.members == 1:
                 x = torch.addmm(bias.view(-1), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)
             else:
@@ -42,10 +50,21 @@ class EnsembleMLP(nn.Module):
             if i < last:
                 if len(self.norm_scales):
                     x = layer_norm(x, self.norm_scales[i], self.norm_shifts[i])
-                x = torch.relu(x)
+                x = torch.relu(x) if x.requires_grad else torch.relu_(x)
                 if dropout > 0.0:
                     x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1.0 - dropout)
         return x
+
+    def layers(self) -> Iterable[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer; a ParameterList's own iteration costs as much as a small product."""
+        return zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)  # type: ignore
+
+
+def as_half(x: Tensor, weight: Tensor, bias: Tensor, hidden: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Input, weight and bias of a layer after the first: in bfloat16 where it is hidden, else in float32."""
+    if not hidden:
+        return x.float(), weight, bias
+    return x.bfloat16(), weight.bfloat16(), bias.bfloat16()
 
 
 def layer_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

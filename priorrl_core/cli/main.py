@@ -27,6 +27,7 @@ VERBS = {
     "eval": "judge a policy by the simulator's ground truth",
     "bench": "run a benchmark and compare it with the published claims",
     "report": "write the HTML report of a run",
+    "speedcheck": "measure this machine and name the fastest settings of the learners",
     "connectors": "list, check and draw connectors",
     "data": "show, check, import and export data sets of other tools",
 }

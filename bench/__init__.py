@@ -7,6 +7,8 @@ BENCHES: dict[str, tuple[str, str]] = {
     "insertion": ("bench.insertion", "on-the-job insertion of held-out connectors (thesis Tables 5, 6, 7)"),
     "reward": ("bench.reward", "reward classification on connectors never seen (thesis Table 8)"),
     "residual": ("bench.residual", "residual RL on plugs and blocks (thesis Tables 3, 4, Figures 37 to 46)"),
+    "abm": ("bench.abm", "behaviour priors on mixed, conflicting data (Siegel et al. 2020, Table 6)"),
+    "maze": ("bench.maze", "IQL's expectile, and AWAC and IQL going online, in a small maze (thesis Tables 2, 19)"),
     "latency": ("bench.latency", "camera image to residual command, as a ratio to a bare rclpy echo"),
     "drill": ("bench.drill", "a reward that is wrong in one place: does the monitor notice (row 10.30)"),
     "demo": ("bench.demo", "the whole demo through the ROS 2 graph"),

@@ -103,7 +103,7 @@ def _improves(cells: Cells, method: str) -> Claim | None:
         return None
     end = online[:, -2:].mean(1)
     good = float(np.mean(end)) > float(np.mean(offline))
-    return Claim(f"{method.upper()} improves online", "thesis Table 2", "AntMaze totals: IQL 375 to 438, AWAC 108 to 108",
+    return Claim(f"{method.upper()} improves online", "thesis Table 2", "totals: IQL 375 to 438, AWAC 108 to 108",
                  f"offline {figure(offline)}, last two evaluations {figure(list(end))}; by evaluation "
                  f"{_percent(online.mean(0))}", len(offline), "holds" if good else "fails")
 

@@ -30,7 +30,7 @@ class Networks:
     """Environment steps in a batch: snippets of ``snippet`` steps, or single transitions."""
     snippet: int = 4
     """Steps; ng in the paper."""
-    target_period: int = 100
+    target_period: int = 50
     action_samples: int = 10
 
 

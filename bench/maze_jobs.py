@@ -39,10 +39,10 @@ class Size:
     """Of one run of the bench."""
 
     walks: int = 600
-    offline_steps: int = 4000
-    online_steps: int = 1000
-    offline_epoch: int = 1000
-    online_epoch: int = 200
+    offline_steps: int = 8000
+    online_steps: int = 1500
+    offline_epoch: int = 2000
+    online_epoch: int = 300
     episodes: int = 20
     seeds: int = 3
 

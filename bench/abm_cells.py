@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.abm_data import data_key, load_share, mpo_config, prior_sizes
-from bench.abm_jobs import PRIORS, Job
+from bench.abm_jobs import LOW_SHARE, PRIORS, Job
 from bench.abm_tasks import DOMAINS, SuiteEnv, task_reward
 from bench.harness import Cell
 from priorrl_core.agents.bcq import BCQ, BCQConfig
@@ -105,4 +105,4 @@ def suite_return(job: Job, env: ScaledEnv, act: Act) -> float:
 
 def settings(job: Job) -> dict[str, Any]:
     """Everything that a key must change with."""
-    return dataclasses.asdict(job)
+    return {**dataclasses.asdict(job), "world": DOMAINS[job.data.domain].facts(), "low_share": LOW_SHARE}

@@ -31,7 +31,7 @@ FOLDER = Path("runs") / "bench" / "abm" / "data"
 
 def data_key(job: DataJob) -> str:
     """Name of the data; changes with whatever changes it."""
-    return f"data_{job.domain}_s{job.seed}_{config_hash(job)[:8]}"
+    return f"data_{job.domain}_s{job.seed}_{config_hash(job, DOMAINS[job.domain].facts())[:8]}"
 
 
 def data_file(job: DataJob) -> Path:

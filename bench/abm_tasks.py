@@ -83,6 +83,11 @@ class Domain:
     steps: int = 250
     """Actions an episode: the suite's 1000 control steps, but 500 of point_mass and reacher. ng."""
 
+    def facts(self) -> dict[str, Any]:
+        """What the key of data and cells must change with."""
+        return {"domain": self.name, "repeat": self.repeat, "steps": self.steps, "tasks": list(self.tasks),
+                "keys": self.keys}
+
 
 DOMAINS = {d.name: d for d in (
     Domain("point_mass", "easy", ("position", "velocity"), lambda p: [], _corners(0.15, 0), 5, 100),

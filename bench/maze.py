@@ -1,7 +1,8 @@
 """IQL's expectile, and the start online of IQL and AWAC, in a small maze (thesis chapters 6 and 7 in kind).
 
 Data are noisy walks that never go from start to goal; a policy that gets there has stitched them. ``--only`` takes
-methods (iql_0.5, iql_0.7, iql_0.9, iql_0.95, awac, bc) and ``stored`` (with ``--resume``: draws up what is there).
+methods (iql_0.5, iql_0.7, iql_0.9, iql_0.95, awac, bc, iql_0.9_demos, awac_demos: with walks
+that go all the way beside them) and ``stored`` (with ``--resume``: draws up what is there).
 """
 
 from __future__ import annotations

@@ -8,19 +8,20 @@ import time
 from typing import Any
 
 from bench.harness import Cell
-from bench.maze_jobs import Job, learn_config
+from bench.maze_jobs import DEMOS, SHOWN, Job, learn_config
+from priorrl_core.data.transitions import TransitionReplay
 
 DATA_SEED = 50_000
 
 
 def work(job: Job) -> Cell:
     """Runs one cell in this process, through the loop of ``priorrl learn``."""
-    from bench.maze_env import Maze, stitching_data
+    from bench.maze_env import Maze
     from priorrl_core.training.learn_loop import LearnLoop, LearnPlan
     from priorrl_core.training.runtime import configure_torch
 
     configure_torch()
-    begin, data = time.process_time(), stitching_data(job.walks, DATA_SEED + job.seed)
+    begin, data = time.process_time(), _data(job)
     plan = LearnPlan(job.offline_steps, job.online_steps, job.seed, Maze, "bench maze", data)
     with tempfile.TemporaryDirectory() as folder:
         loop = LearnLoop(learn_config(job), plan, folder)
@@ -28,6 +29,12 @@ def work(job: Job) -> Cell:
         rows = [_point(row) for row in loop.log.rows]
     return {**dataclasses.asdict(job), "transitions": data.size, "curve": rows,
             "cpu_seconds": round(time.process_time() - begin, 1)}
+
+
+def _data(job: Job) -> TransitionReplay:
+    from bench.maze_env import stitching_data
+
+    return stitching_data(job.walks, DATA_SEED + job.seed, SHOWN if job.method.endswith(DEMOS) else 0)
 
 
 def _point(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import Cell, Claim, verdict
+from bench.harness import Cell, Claim, Verdict, verdict
 from bench.maze_jobs import EXPECTILES, METHODS, ONLINE
 from priorrl_core.reporting.intervals import wilson
 
@@ -98,14 +98,16 @@ def _no_dip(cells: Cells, method: str) -> Claim | None:
 
 
 def _improves(cells: Cells, method: str) -> Claim | None:
+    """Partly where there was nothing left to improve."""
     online, offline = cells.online(method), cells.offline(method)
     if not online.size:
         return None
     end = online[:, -2:].mean(1)
-    good = float(np.mean(end)) > float(np.mean(offline))
+    before, after = float(np.mean(offline)), float(np.mean(end))
+    outcome: Verdict = "holds" if after > before else "partly" if after == before == 1.0 else "fails"
     return Claim(f"{method.upper()} improves online", "thesis Table 2", "totals: IQL 375 to 438, AWAC 108 to 108",
                  f"offline {figure(offline)}, last two evaluations {figure(list(end))}; by evaluation "
-                 f"{_percent(online.mean(0))}", len(offline), "holds" if good else "fails")
+                 f"{_percent(online.mean(0))}", len(offline), outcome)
 
 
 def _percent(values: np.ndarray) -> str:

@@ -92,14 +92,20 @@ def _find(layout: tuple[str, ...], letter: str) -> Cell:
 # ---- data --------------------------------------------------------------------------------------------
 
 
-def stitching_data(walks: int, seed: int, reach: int = 5, noise: float = 0.4, steps: int = 20) -> TransitionReplay:
-    """Noisy walks from a random place to a cell at most ``reach`` cells off; start and goal lie far more apart."""
+def stitching_data(walks: int, seed: int, shown: int = 0, reach: int = 5, noise: float = 0.4,
+                   steps: int = 20) -> TransitionReplay:
+    """Noisy walks from a random place to a cell at most ``reach`` cells off; start and goal lie far more apart.
+
+    ``shown`` more go from the start to the goal, where they are given.
+    """
     env, rng = Maze(), np.random.default_rng(seed)
-    data, every = TransitionReplay(walks * steps, (2,), 2), sorted(env.distances(env.start))
+    data, every = TransitionReplay(walks * steps + shown * HORIZON, (2,), 2), sorted(env.distances(env.start))
     for _ in range(walks):
         origin = every[rng.integers(len(every))]
         near = [c for c, d in env.distances(origin).items() if 0 < d <= reach]
         _walk(env, data, rng, origin, near[rng.integers(len(near))], noise, steps)
+    for _ in range(shown):
+        _walk(env, data, rng, env.start, env.goal, noise, HORIZON)
     return data
 
 

@@ -12,8 +12,11 @@ from priorrl_core.errors import UserError, nearest
 from priorrl_core.training.learn_config import LearnConfig
 
 EXPECTILES = {"iql_0.5": 0.5, "iql_0.7": 0.7, "iql_0.9": 0.9, "iql_0.95": 0.95}
-METHODS = ("bc", *EXPECTILES, "awac")
-ONLINE = ("iql_0.9", "awac")
+DEMOS = "_demos"
+"""End of the name of a method that also gets walks which go all the way; 40 of them."""
+SHOWN = 40
+METHODS = ("bc", *EXPECTILES, "awac", "iql_0.9_demos", "awac_demos")
+ONLINE = ("iql_0.9", "awac", "iql_0.9_demos", "awac_demos")
 """Methods that go on in the maze after the data."""
 HIDDEN = (64, 64)
 """The papers have 256-256 (IQL) and 4 times 256 (AWAC); 64 so that the bench takes minutes on one core."""
@@ -65,9 +68,10 @@ def make_jobs(context: Context) -> list[Job]:
 def learn_config(job: Job) -> LearnConfig:
     """Equal networks, rates, batches and rewards (10 in the goal, as in the U-maze of section 7.3.1) for all."""
     rates = {"actor_rate": 1e-3, "critic_rate": 1e-3, "target_rate": 0.05, "discount": 0.97}
-    expectile = EXPECTILES.get(job.method, 0.9)
+    method = job.method.removesuffix(DEMOS)
+    expectile = EXPECTILES.get(method, 0.9)
     return LearnConfig(
-        name=job.method, agent="iql" if job.method in EXPECTILES else job.method,  # type: ignore[arg-type]
+        name=job.method, agent="iql" if method in EXPECTILES else method,  # type: ignore[arg-type]
         iql=domain_config("antmaze", hidden=HIDDEN, expectile=expectile, **rates),
         awac=AWACConfig(hidden=HIDDEN, **rates),  # type: ignore[arg-type]
         bc=BCConfig(hidden=HIDDEN), batch_size=256, replay=max(job.online_steps, 1) + 1000, reward_scale=10.0,

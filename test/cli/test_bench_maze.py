@@ -79,6 +79,13 @@ def test_no_walk_of_the_data_goes_all_the_way_and_some_end_in_the_goal() -> None
     assert np.array_equal(again.columns["action"][:again.size].numpy(), columns["action"])
 
 
+def test_demonstrations_come_on_top_and_go_all_the_way() -> None:
+    without, shown = stitching_data(20, 3), stitching_data(20, 3, shown=4)
+    assert np.array_equal(shown.columns["obs"][:without.size].numpy(), without.columns["obs"][:without.size].numpy())
+    added = shown.columns["terminated"][without.size:shown.size].numpy()
+    assert added.sum() == 4 and added[-1]
+
+
 def test_the_data_go_both_ways_alike() -> None:
     """So cloning cannot tell forwards from backwards, and only values can."""
     env, data = Maze(), stitching_data(300, 1)
@@ -94,6 +101,8 @@ def test_jobs_are_every_method_and_seed_and_only_two_go_online() -> None:
     jobs = make_jobs(context())
     assert [(j.seed, j.method) for j in jobs] == [(s, m) for s in range(3) for m in METHODS]
     assert {j.method for j in jobs if j.online_steps} == set(ONLINE)
+    demos = {m: learn_config(j) for m, j in {j.method: j for j in jobs}.items()}
+    assert dataclasses.replace(demos["awac_demos"], name="awac") == demos["awac"]
     assert len({key(j) for j in jobs}) == len(jobs)
     assert [j.method for j in make_jobs(context(options=("awac", "stored"), seed=7))] == ["awac"] * 3
     with pytest.raises(UserError, match="iql_0.9"):
@@ -103,7 +112,7 @@ def test_jobs_are_every_method_and_seed_and_only_two_go_online() -> None:
 def test_methods_differ_in_nothing_but_the_method() -> None:
     jobs = {j.method: j for j in make_jobs(context())}
     configs = {m: learn_config(j) for m, j in jobs.items()}
-    assert {m: c.iql.expectile for m, c in configs.items() if c.agent == "iql"} == EXPECTILES
+    assert {m: c.iql.expectile for m, c in configs.items() if c.agent == "iql"} == {**EXPECTILES, "iql_0.9_demos": 0.9}
     assert {c.agent for c in configs.values()} == {"iql", "awac", "bc"}
     plain = [dataclasses.replace(configs[m].iql, expectile=0.9) for m in EXPECTILES]
     assert all(p == plain[0] for p in plain)
@@ -143,6 +152,7 @@ def test_claims_hold_where_they_should() -> None:
     ({"iql_09": (0.8, (0.1, 0.8, 0.9, 1.0))}, "IQL_0.9 goes online", "partly"),
     ({"iql_09": (0.8, (0.1, 0.1, 0.1, 1.0))}, "IQL_0.9 goes online", "fails"),
     ({"iql_09": (0.8, (0.8, 0.8, 0.8, 0.8))}, "IQL_0.9 improves online", "fails"),
+    ({"iql_09": (1.0, (1.0, 1.0, 1.0, 1.0))}, "IQL_0.9 improves online", "partly"),
     ({"awac": (0.0, (0.0, 0.0, 0.0, 0.5))}, "AWAC goes online", "fails"),  # it had nothing to lose
 ])
 def test_claims_turn_with_the_figures(changes: dict, claim: str, outcome: str) -> None:

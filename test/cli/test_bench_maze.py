@@ -160,9 +160,11 @@ def test_claims_turn_with_the_figures(changes: dict, claim: str, outcome: str) -
     assert found == outcome
 
 
-def test_the_bound_of_a_dip_knows_seeds_and_episodes() -> None:
-    assert floor([0.2, 0.8], 1000) == pytest.approx(0.5 - np.std([0.2, 0.8], ddof=1))
-    assert floor([1.0, 1.0, 1.0], 10) == pytest.approx(1.0 - 0.1135, abs=1e-3)  # Wilson, 30 of 30
+def test_a_dip_is_judged_by_seed_and_seeds_without_success_do_not_count() -> None:
+    assert floor(1.0, 30) == pytest.approx(1.0 - 0.1135, abs=1e-3)  # Wilson, 30 of 30
+    mixed = [cell("awac", 0, 0.0, (0.0, 0.0, 0.0)), cell("awac", 1, 1.0, (1.0, 0.9, 0.5))]
+    (found,) = [c for c in make_claims(Cells(mixed)) if "dip" in c.claim]
+    assert (found.verdict, found.seeds) == ("partly", 1) and found.ours.startswith("2 of 3")
 
 
 def test_missing_methods_give_no_claim_and_no_row() -> None:

@@ -1,0 +1,279 @@
+"""The learners' bench: jobs, keys, the data and their manifest, the pipe to another library, claims."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from bench import learner_data, learner_sides  # noqa: E402
+from bench.harness import Context, run_cells  # noqa: E402
+from bench.learner_cells import work  # noqa: E402
+from bench.learner_claims import make_claims  # noqa: E402
+from bench.learner_data import Judge, episode_returns, first_rows, load_set, make, manifest, medium  # noqa: E402
+from bench.learner_jobs import KINDS, SIZES, Job, Size, make_jobs, quick  # noqa: E402
+from bench.learner_settings import our_config, peer_config  # noqa: E402
+from bench.learner_sides import Peer, export  # noqa: E402
+from bench.learner_tables import normalised, pairings, rows  # noqa: E402
+from bench.learners import key  # noqa: E402
+from priorrl_core.data.transitions import Transition, TransitionReplay  # noqa: E402
+from priorrl_core.errors import DataError, UserError  # noqa: E402
+from priorrl_core.training.gym_env import ScaledEnv, open_env  # noqa: E402
+from priorrl_core.training.step_loop import EVAL_STREAM, TRAIN_STREAM, episode_seed  # noqa: E402
+
+TINY = dataclasses.replace(quick(SIZES["pendulum"]), hidden=(8,), batch=8, online_steps=210, random_steps=200,
+                           evals=1, data_steps=400, data_rows=250)  # fmt: skip
+
+
+def context(folder: Path, *only: str, **more: Any) -> Context:
+    return Context(name="learners", out=folder, cells=folder / "cells", processes=1, options=only, **more)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Size:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(learner_data, "size_of", lambda env, is_quick: TINY)
+    return TINY
+
+
+# ---- jobs and keys ----------------------------------------------------------------------------------
+
+
+def test_every_pairing_of_the_issue_is_in_the_full_run(tmp_path: Path) -> None:
+    jobs = make_jobs(context(tmp_path))
+    assert {j.env for j in jobs} == {"pendulum", "hopper", "halfcheetah", "walker2d"} and jobs[0].env == "pendulum"
+    for env in SIZES:
+        for seed in range(3):
+            mine = {(j.data, j.algorithm, j.library) for j in jobs if (j.env, j.seed) == (env, seed)}
+            offline = {(k, a, p) for k in KINDS for a in ("iql", "awac", "bcq", "bear") for p in ("priorrl", "d3rlpy")}
+            online = {("online", a, p) for a in ("sac", "td3") for p in ("priorrl", "sb3", "d3rlpy")}
+            assert mine == offline | online
+    assert len(jobs) == 4 * 3 * (24 + 6) == len(set(jobs))
+
+
+def test_words_narrow_the_run(tmp_path: Path) -> None:
+    def found(*words: str) -> set[tuple[str, str, str]]:
+        return {(j.data, j.algorithm, j.library) for j in make_jobs(context(tmp_path, "hopper", *words))}
+
+    assert found("sac") == {("online", "sac", p) for p in ("priorrl", "sb3", "d3rlpy")}
+    assert found("iql", "expert") == {("expert", "iql", "priorrl"), ("expert", "iql", "d3rlpy")}
+    assert found("online", "td3", "sb3") == {("online", "td3", "sb3")}
+    assert {d for d, _, _ in found("medium")} == {"medium"}
+    assert {d for d, _, _ in found("offline")} == set(KINDS)
+    with pytest.raises(UserError, match="unknown part 'hoper'.*hopper"):
+        make_jobs(context(tmp_path, "hoper"))
+
+
+def test_a_key_changes_with_what_changes_the_cell(tmp_path: Path) -> None:
+    facts = {env: {"sets": {kind: {"sha256": f"{env}{kind}"} for kind in KINDS}} for env in SIZES}
+    jobs = make_jobs(context(tmp_path))
+    keys = [key(job, facts) for job in jobs]
+    assert len(set(keys)) == len(jobs)
+    other = {"pendulum": {"sets": {kind: {"sha256": "other"} for kind in KINDS}}}
+    for job, name in zip(jobs[:40], keys, strict=False):
+        assert (key(job, other) == name) == (job.data == "online")
+        assert key(dataclasses.replace(job, size=dataclasses.replace(job.size, batch=7)), facts) != name
+
+
+def test_both_sides_are_told_the_same(tmp_path: Path) -> None:
+    for job in make_jobs(context(tmp_path, "pendulum")):
+        ours, theirs = our_config(job), peer_config(job)
+        agent: Any = getattr(ours, job.algorithm)
+        assert list(agent.hidden) == theirs["hidden"] and ours.batch_size == theirs["batch"]
+        rates = (getattr(agent, n) for n in ("actor_rate", "critic_rate", "alpha_rate", "learning_rate")
+                 if hasattr(agent, n))  # fmt: skip
+        assert set(rates) == {theirs["rate"]}
+        if job.data == "online":
+            assert ours.random_steps == ours.warm_steps == theirs["random_steps"] and ours.reward_scale == 1.0
+        if job.algorithm == "bear":
+            assert agent.warm_updates == theirs["warm_updates"] and agent.sigma == theirs["sigma"]
+
+
+# ---- data -------------------------------------------------------------------------------------------
+
+
+def test_medium_is_the_snapshot_nearest_to_a_third() -> None:
+    curve = [(1, -1000.0), (2, -700.0), (3, -500.0), (4, -100.0)]
+    assert medium(curve, -1000.0) == 1  # a third: -700
+    assert medium([(1, 0.0), (2, 100.0), (3, 30.0), (4, 90.0)], 0.0) == 0  # 30 comes after the best
+
+
+def test_data_are_made_with_a_manifest_and_a_changed_file_is_refused(tiny: Size, tmp_path: Path) -> None:
+    make(context(tmp_path, quick=True), "pendulum")
+    facts = manifest("pendulum", True)
+    assert facts["command"] == "priorrl bench learners --only data,pendulum --quick"
+    assert facts["seed"] == 0 and facts["env"] == "Pendulum-v1" and facts["config"]["sac"]["hidden"] == [8]
+    assert [score for _, score in facts["curve"]][-1] == facts["expert_return"]
+    for kind in ("medium", "expert"):
+        assert facts["sets"][kind]["rows"] == 250 and facts["sets"][kind]["terminated"] == 0
+        assert facts["sets"][kind]["truncated"] == 2  # after 200 steps, and the last row
+    replay = load_set("pendulum", "medium-replay", True)
+    assert replay.size == facts["medium_step"] == facts["sets"]["medium-replay"]["rows"]
+    assert bool(replay.columns["truncated"][-1])
+    one = learner_data.folder("pendulum", True) / "expert.safetensors"
+    one.write_bytes(one.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match="expert.safetensors.*not the file of its manifest"):
+        manifest("pendulum", True)
+
+
+def test_missing_data_name_the_command(tiny: Size) -> None:
+    with pytest.raises(DataError, match="priorrl bench learners --only data,pendulum"):
+        manifest("pendulum", True)
+
+
+def replay_of(ends: str) -> TransitionReplay:
+    """One row a letter: ``t`` terminated, ``c`` cut off, ``.`` goes on; the reward of row i is i."""
+    out = TransitionReplay(len(ends), (1,), 1)
+    for i, end in enumerate(ends):
+        at, zero = np.full(1, i, np.float32), np.zeros(1)
+        out.add(Transition(at, np.zeros(1, np.float32), zero, zero, float(i), at + 1, end == "t", end == "c"))
+    return out
+
+
+def test_first_rows_and_returns() -> None:
+    assert episode_returns(replay_of("..t.c.")) == [3.0, 7.0]
+    cut = first_rows(replay_of("..t.c."), 4)
+    assert cut.columns["truncated"].tolist() == [False, False, False, True]
+    assert first_rows(replay_of("..t.c."), 3).columns["truncated"].tolist() == [False, False, False]
+
+
+def test_export_scales_rewards_and_keeps_the_two_ends_apart(tmp_path: Path) -> None:
+    with np.load(export(replay_of(".t.c"), 0.5, tmp_path), allow_pickle=False) as f:
+        assert f["reward"].tolist() == [0.0, 0.5, 1.0, 1.5]
+        assert f["terminated"].tolist() == [False, True, False, False]
+        assert f["truncated"].tolist() == [False, False, False, True]
+
+
+def test_the_judge_is_one_episode_after_another() -> None:
+    def act(obs: np.ndarray) -> np.ndarray:
+        return np.tanh(obs[:, 2:])  # by the row alone
+
+    judge, env = Judge("Pendulum-v1", 2, 5), ScaledEnv(open_env("Pendulum-v1"))
+    alone = []
+    for index in range(2):
+        obs, total, done = env.reset(episode_seed(5, EVAL_STREAM, index)), 0.0, False
+        while not done:
+            obs, reward, terminated, truncated, _ = env.step(act(obs[None])[0])
+            total, done = total + reward, terminated or truncated
+        alone.append(total)
+    assert judge.returns(act) == alone == judge.returns(act)
+
+
+# ---- the two sides ----------------------------------------------------------------------------------
+
+TOY = """
+import json, sys
+sys.path.insert(0, {folder!r})
+import numpy as np
+import learner_returns
+
+class Toy:
+    "Pushes by half, and notes what it meets."
+    def __init__(self, told, line):
+        self.env = learner_returns.RemoteEnv(line, told["obs_size"], told["action_size"], 0)
+    def online(self, steps, every, look):
+        starts, rewards, done = [], [], True
+        for step in range(1, steps + 1):
+            if done:
+                starts.append(self.env.reset()[0].tolist())
+            _, reward, terminated, done, _ = self.env.step(np.full(1, 0.5))
+            rewards.append(reward)
+            if step % every == 0:
+                look(step)
+        json.dump([starts, rewards], open({out!r}, "w"))
+    def act(self, obs):
+        return np.full((len(obs), 1), 0.5)
+
+learner_returns.LIBRARIES["sb3"] = Toy
+learner_returns.main()
+"""
+
+
+def test_a_peer_meets_our_environment_and_our_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import json
+
+    python, script, out = tmp_path / "bin" / "python", tmp_path / "toy.py", tmp_path / "met.json"
+    python.parent.mkdir()
+    path = os.environ.get("LD_LIBRARY_PATH", "")
+    python.write_text(f"#!/bin/sh\nLD_LIBRARY_PATH='{path}' exec '{sys.executable}' \"$@\"\n")
+    python.chmod(0o755)
+    script.write_text(TOY.format(folder=str(ROOT / "bench" / "peers"), out=str(out)))
+    monkeypatch.setenv("PRIORRL_PEERS", str(tmp_path))
+    monkeypatch.setattr(learner_sides, "SCRIPT", str(script))
+    peer = Peer(Job("pendulum", "online", "sac", "sb3", 3, 250, TINY), 3, 1, None, tmp_path)
+    env, judge, looks = ScaledEnv(open_env("Pendulum-v1")), Judge("Pendulum-v1", 2, 5), []
+    try:
+        peer.online(env, 250, 100, lambda step: looks.append((step, judge.returns(peer.act))))
+    finally:
+        peer.close()
+    same = judge.returns(lambda obs: np.full((len(obs), 1), 0.5, np.float32))
+    assert looks == [(100, same), (200, same)]
+    starts, rewards = json.loads(out.read_text())
+    assert starts == [env.reset(episode_seed(3, TRAIN_STREAM, i)).tolist() for i in range(2)]
+    env.reset(episode_seed(3, TRAIN_STREAM, 1))
+    assert rewards[200:] == [env.step(np.full(1, 0.5, np.float32))[1] for _ in range(50)]
+
+
+def test_missing_peers_name_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PRIORRL_PEERS", str(tmp_path))
+    with pytest.raises(UserError, match="pip install -r requirements/peers.txt"):
+        learner_sides.peers_python()
+
+
+def test_our_cells_online_and_offline(tiny: Size, tmp_path: Path) -> None:
+    make(context(tmp_path, quick=True), "pendulum")
+    jobs = [Job("pendulum", data, name, "priorrl", 0, 210 if data == "online" else 4, tiny)
+            for data, name in (("online", "sac"), ("online", "td3"), ("medium", "iql"), ("expert", "awac"),
+                               ("medium-replay", "bcq"), ("medium", "bear"))]  # fmt: skip
+    cells = run_cells(context(tmp_path), [(str(i), (job, True)) for i, job in enumerate(jobs)], work)
+    assert [c["curve_steps"] for c in cells] == [[105, 210]] * 2 + [[2, 4]] * 4
+    for cell in cells:
+        assert cell["last"] == cell["curve"][-1] and cell["best"] == max(cell["curve"])
+        assert all(-2000.0 < v < 0.0 for v in cell["curve"])
+
+
+# ---- claims -----------------------------------------------------------------------------------------
+
+
+def cell(library: str, seed: int, last: float, best: float | None = None, **more: Any) -> dict[str, Any]:
+    return {"env": "hopper", "data": "medium", "algorithm": "iql", "library": library, "seed": seed, "steps": 10,
+            "last": last, "best": last if best is None else best, "seconds": 1.0, **more}  # fmt: skip
+
+
+def verdicts(ours: list[float], theirs: list[float], ours_best: float | None = None) -> list[str]:
+    cells = [cell("priorrl", i, v, ours_best) for i, v in enumerate(ours)]
+    return [c.verdict for c in make_claims([*cells, *(cell("d3rlpy", i, v) for i, v in enumerate(theirs))])]
+
+
+def test_within_or_above_the_spread() -> None:
+    assert verdicts([10.0, 20.0], [15.0, 40.0]) == ["holds", "holds"]  # 15 is the peer's worst
+    assert verdicts([10.0, 19.0], [15.0, 40.0]) == ["fails", "fails"]
+    assert verdicts([10.0, 19.0], [15.0, 40.0], 30.0) == ["fails", "partly"]
+    assert verdicts([90.0, 90.0], [15.0, 40.0]) == ["holds", "holds"]
+
+
+def test_only_whole_pairings_are_claimed() -> None:
+    assert verdicts([1.0, 2.0], [1.0]) == [] and verdicts([], [1.0]) == []
+    two = [cell("priorrl", 0, 5.0), cell("d3rlpy", 0, 9.0)]
+    online = [cell(n, 0, v, data="online", algorithm="sac") for n, v in
+              (("priorrl", 5.0), ("d3rlpy", 4.0), ("sb3", 6.0))]  # fmt: skip
+    found = make_claims([*two, *online])
+    assert [c.verdict for c in found] == ["partly", "holds", "fails", "fails"]
+    assert found[0].ours.startswith("1 of 3 pairings (the peers' mean is within or above ours in 2)")
+    assert {p.peer for p in pairings(online)} == {"d3rlpy", "sb3"}
+
+
+def test_rows_have_last_best_and_the_scale_of_the_data() -> None:
+    facts = {"hopper": {"random_return": 20.0, "expert_return": 220.0}}
+    (row,) = rows([cell("priorrl", 0, 100.0, 150.0), cell("priorrl", 1, 140.0, 150.0)], facts)
+    assert (row["last"], row["last_lowest"], row["last_highest"], row["best"]) == (120.0, 100.0, 140.0, 150.0)
+    assert row["last_normalised"] == 50.0 and row["seeds"] == 2
+    assert normalised(5.0, None) == ""

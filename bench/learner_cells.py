@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.harness import Cell
 from bench.learner_data import Judge, load_set
-from bench.learner_jobs import Job
+from bench.learner_jobs import KINDS, Job
 from bench.learner_sides import make_side
 from priorrl_core.training.gym_env import ScaledEnv, open_env
 
@@ -32,7 +32,7 @@ def work(argument: tuple[Job, bool]) -> Cell:
 
 def _trained(job: Job, quick: bool) -> Cell:
     world, judge = ScaledEnv(open_env(job.size.env)), Judge(job.size.env, job.size.evals, job.seed + EVAL_SEED)
-    data = None if job.data == "online" else load_set(job.env, job.data, quick)
+    data = load_set(job.env, job.data, quick) if job.data in KINDS else None
     steps, scores = [], []
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -28,7 +28,7 @@ def make_claims(cells: Sequence[Cell]) -> list[Claim]:
 def _claim(pairing: Pairing) -> Claim:
     """``partly``: the best return along the way is within or above, the last is not."""
     judged: Verdict = "holds" if pairing.reaches() else "partly" if pairing.reaches("best") else "fails"
-    where = "online" if pairing.data == "online" else f"on {pairing.data} data"
+    where = {"online": "online", "her": "with hindsight"}.get(pairing.data, f"on {pairing.data} data")
     return Claim(f"{pairing.env}, {pairing.algorithm} {where}: return within or above the spread of {pairing.peer}",
                  SOURCE, _text(pairing, pairing.peer), _text(pairing, OURS), len(pairing.ours), judged)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from bench.harness import Context
 from priorrl_core.errors import UserError, nearest
@@ -11,6 +12,8 @@ KINDS = ("medium", "medium-replay", "expert")
 OFFLINE = ("iql", "awac", "bcq", "bear")
 #: Online algorithm -> libraries to compare with.
 ONLINE = {"sac": ("sb3", "d3rlpy"), "td3": ("sb3", "d3rlpy")}
+#: With goals and hindsight; the second with demonstrations besides, which no peer takes.
+GOALS = {"ddpg": ("sb3",), "ddpg_demos": ()}
 LIBRARIES = ("priorrl", "d3rlpy", "sb3")
 OURS = "priorrl"
 DATA_SEED = 0
@@ -44,21 +47,29 @@ class Size:
     """Of our SAC, whose last policy is the expert."""
     data_rows: int = 100_000
     """Of medium and of expert."""
+    goals: bool = False
+    """DDPG with hindsight instead of the others."""
+    demos: int = 100
+    """Scripted demonstrations for ``ddpg_demos``."""
 
 
+FETCH = Size("", (256, 256, 256), 256, 1e-3, random_steps=1000, evals=20, goals=True)
 SIZES = {
     "pendulum": Size("Pendulum-v1", (64, 64), 128, 1e-3, 3000, 3000, 4000, 500, 0.1, looks=8, data_steps=6000,
                      data_rows=10_000),
     "hopper": Size("Hopper-v5"),
     "halfcheetah": Size("HalfCheetah-v5"),
     "walker2d": Size("Walker2d-v5", bear_sigma=20.0),
+    "fetchreach": replace(FETCH, env="gymnasium_robotics:FetchReach-v4", online_steps=10_000, demos=20),
+    "fetchpush": replace(FETCH, env="gymnasium_robotics:FetchPush-v4", online_steps=100_000),
+    "fetchpickandplace": replace(FETCH, env="gymnasium_robotics:FetchPickAndPlace-v4", online_steps=150_000),
 }  # fmt: skip
 
 
 def quick(size: Size) -> Size:
     """Minutes instead of hours: to see that it works, not to judge anything."""
-    return Size(size.env, (32, 32), 32, size.rate, 40, 20, 600, 200, size.reward_scale, size.bear_sigma, 2, 2, 1,
-                800, 1000)
+    return replace(size, hidden=(32, 32), batch=32, offline_steps=40, heavy_steps=20, online_steps=600,
+                   random_steps=200, looks=2, evals=2, seeds=1, data_steps=800, data_rows=1000, demos=2)
 
 
 def size_of(env: str, is_quick: bool) -> Size:
@@ -71,7 +82,7 @@ class Job:
 
     env: str
     data: str
-    """One of ``KINDS``, or ``online``."""
+    """One of ``KINDS``, ``online``, or ``her``: online with goals and hindsight."""
     algorithm: str
     library: str
     seed: int
@@ -80,48 +91,46 @@ class Job:
     size: Size
 
 
-WORDS = {*SIZES, *KINDS, *OFFLINE, *ONLINE, *LIBRARIES, "offline", "online", "data", "stored"}
-
-
-def chosen_envs(context: Context) -> list[str]:
-    """Environments of this run; UserError for an unknown word of ``--only``."""
-    for word in context.options:
-        if word not in WORDS:
-            raise UserError(f"--only: unknown part '{word}'{nearest(word, WORDS)}")
-    return _named(SIZES, context.options)
+ALGORITHMS = (*OFFLINE, *ONLINE, *GOALS)
+WORDS = {*SIZES, *KINDS, "online", "her", *ALGORITHMS, *LIBRARIES, "offline", "data", "stored"}
 
 
 def make_jobs(context: Context) -> list[Job]:
-    """Cells of this run, environment by environment and in each whole seeds first. UserError as ``chosen_envs``."""
+    """Cells of this run, environment by environment and in each whole seeds first.
+
+    Words of ``--only`` of one kind are alternatives, of different kinds conditions; UserError for an unknown one.
+    """
     only, jobs = context.options, []
-    parts = _named(("offline", "online"), only)
-    for env in chosen_envs(context):
+    for word in only:
+        if word not in WORDS:
+            raise UserError(f"--only: unknown part '{word}'{nearest(word, WORDS)}")
+    kinds = [k for k in (*KINDS, "online", "her") if k in only or (k in KINDS and "offline" in only)]
+    for env in _named(tuple(SIZES), only):
         size = size_of(env, context.quick)
         for seed in range(context.seed, context.seed + size.seeds):
             jobs += [Job(env, kind, name, library, seed, steps, size)
-                     for part in parts for kind, name, library, steps in _pairings(part, size, only)]
-    libraries = _named(LIBRARIES, only)
-    return [job for job in jobs if job.library in libraries]
+                     for kind, name, library, steps in _pairings(size) if not kinds or kind in kinds]
+    names, libraries = _named(ALGORITHMS, only), _named(LIBRARIES, only)
+    return [job for job in jobs if job.algorithm in names and job.library in libraries]
 
 
-def _pairings(part: str, size: Size, only: tuple[str, ...]) -> list[tuple[str, str, str, int]]:
-    """Data, algorithm, library, steps. A word of the other part's algorithms or data leaves this one out."""
-    if part == "online":
-        if any(w in KINDS for w in only) or (_any(OFFLINE, only) and not _any(ONLINE, only)):
-            return []
-        return [("online", name, library, size.online_steps)
-                for name in _named(ONLINE, only) for library in (OURS, *ONLINE[name])]
-    if _any(ONLINE, only) and not _any(OFFLINE, only):
-        return []
-    return [(kind, name, library, size.heavy_steps if name in ("bcq", "bear") else size.offline_steps)
-            for kind in _named(KINDS, only) for name in _named(OFFLINE, only) for library in (OURS, "d3rlpy")]
+def data_envs(context: Context, jobs: Sequence[Job]) -> list[str]:
+    """Environments whose data this run needs."""
+    wanted = {job.env for job in jobs if job.data in KINDS or "data" in context.options}
+    return [env for env, size in SIZES.items() if env in wanted and not size.goals]
 
 
-def _any(names: object, words: tuple[str, ...]) -> bool:
-    return any(w in names for w in words)  # type: ignore[operator]
+def _pairings(size: Size) -> list[tuple[str, str, str, int]]:
+    """Data, algorithm, library and steps."""
+    if size.goals:
+        return [("her", name, library, size.online_steps)
+                for name, peers in GOALS.items() for library in (OURS, *peers)]
+    offline = [(kind, name, library, size.heavy_steps if name in ("bcq", "bear") else size.offline_steps)
+               for kind in KINDS for name in OFFLINE for library in (OURS, "d3rlpy")]
+    return offline + [("online", name, library, size.online_steps)
+                      for name, peers in ONLINE.items() for library in (OURS, *peers)]
 
 
-def _named(names: object, words: tuple[str, ...]) -> list[str]:
+def _named(names: Sequence[str], words: Sequence[str]) -> list[str]:
     """Those of ``names`` among ``words``, or all."""
-    known = list(names)  # type: ignore[call-overload]
-    return [n for n in known if n in words] or known
+    return [n for n in names if n in words] or list(names)

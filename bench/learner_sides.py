@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from bench.learner_goals import GoalSide
 from bench.learner_jobs import OURS, Job
 from bench.learner_settings import our_config, peer_config
 from priorrl_core.config import ROOT
@@ -46,7 +47,7 @@ class Side(Protocol):
 def make_side(job: Job, obs_size: int, action_size: int, data: TransitionReplay | None, scratch: Path) -> Side:
     """The learner of the cell, untrained."""
     if job.library == OURS:
-        return Ours(job, obs_size, action_size, data)
+        return GoalSide(job, obs_size, action_size) if job.size.goals else Ours(job, obs_size, action_size, data)
     return Peer(job, obs_size, action_size, data, scratch)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.harness import Cell, pyplot
-from bench.learner_jobs import KINDS, LIBRARIES, OFFLINE, ONLINE, OURS
+from bench.learner_jobs import GOALS, KINDS, LIBRARIES, OFFLINE, ONLINE, OURS
 
 Manifests = dict[str, dict[str, Any]]
 """Environment -> manifest of its data."""
@@ -46,19 +46,24 @@ def pairings(cells: Sequence[Cell]) -> list[Pairing]:
     """Those whose seeds are whole: the same on both sides."""
     out = []
     for env in dict.fromkeys(c["env"] for c in cells):
-        for data, names in ((("online",), tuple(ONLINE)), (KINDS, OFFLINE)):
+        for data, names in ((("online",), tuple(ONLINE)), (("her",), tuple(GOALS)), (KINDS, OFFLINE)):
             for kind in data:
                 for name in names:
-                    wanted = (env, kind, name)
-                    out += _pairings_of([c for c in cells if (c["env"], c["data"], c["algorithm"]) == wanted])
+                    out += _pairings_of([c for c in cells if _meets(c, env, kind, name)])
     return out
+
+
+def _meets(cell: Cell, env: str, data: str, algorithm: str) -> bool:
+    """Demonstrations are ours alone: the peers' side there is their plain DDPG with hindsight."""
+    plain = algorithm == "ddpg_demos" and cell["library"] != OURS
+    return (cell["env"], cell["data"], cell["algorithm"]) == (env, data, "ddpg" if plain else algorithm)
 
 
 def _pairings_of(cells: Sequence[Cell]) -> list[Pairing]:
     by = {library: tuple(sorted((c for c in cells if c["library"] == library), key=lambda c: int(c["seed"])))
           for library in LIBRARIES}
     seeds = {library: [c["seed"] for c in mine] for library, mine in by.items()}
-    return [Pairing(mine[0]["env"], mine[0]["data"], mine[0]["algorithm"], library, by[OURS], mine)
+    return [Pairing(mine[0]["env"], mine[0]["data"], by[OURS][0]["algorithm"], library, by[OURS], mine)
             for library, mine in by.items() if library != OURS and mine and seeds[library] == seeds[OURS]]
 
 
@@ -100,8 +105,8 @@ def plots(out: Path, cells: Sequence[Cell]) -> None:
     """A figure an environment: a panel for each data and algorithm, a curve for each library."""
     for env in dict.fromkeys(c["env"] for c in cells):
         mine = [c for c in cells if c["env"] == env]
-        for part, wanted in (("online", True), ("offline", False)):
-            shown = [c for c in mine if (c["data"] == "online") == wanted]
+        for part, wanted in (("online", False), ("offline", True)):
+            shown = [c for c in mine if (c["data"] in KINDS) == wanted]
             if shown:
                 _panels(out / f"{env}_{part}.png", shown)
 
@@ -121,7 +126,7 @@ def _panels(path: Path, cells: Sequence[Cell]) -> None:
         axes.grid(alpha=0.3)
         axes.tick_params(labelsize=6)
     grid.flat[0].legend(fontsize=6)
-    figure.supxlabel("updates" if cells[0]["data"] != "online" else "steps", fontsize=8)
+    figure.supxlabel("updates" if cells[0]["data"] in KINDS else "steps", fontsize=8)
     figure.supylabel(f"{cells[0]['env']}: return, mean and range of the seeds", fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -54,6 +54,34 @@ class RemoteEnv(gymnasium.Env):
         return np.array(got["obs"], np.float32), got["reward"], got["terminated"], got["truncated"], {}
 
 
+class GoalEnv(RemoteEnv):
+    """The same with goals: what is seen is [achieved goal, desired goal, observation]."""
+
+    def __init__(self, line: Line, obs_size: int, action_size: int, seed: int, goal: int) -> None:
+        super().__init__(line, obs_size, action_size, seed)
+        sizes = {"achieved_goal": goal, "desired_goal": goal, "observation": obs_size - 2 * goal}
+        self.observation_space = gymnasium.spaces.Dict(
+            {name: gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32) for name, size in sizes.items()})
+        self.goal = goal
+
+    def reset(self, *, seed=None, options=None):
+        return split(super().reset()[0], self.goal), {}
+
+    def step(self, action):
+        obs, *rest = super().step(action)
+        return split(obs, self.goal), *rest
+
+    def compute_reward(self, achieved, desired, info):
+        """That of the Fetch tasks."""
+        return -(np.linalg.norm(achieved - desired, axis=-1) > 0.05).astype(np.float32)
+
+
+def split(seen: np.ndarray, goal: int) -> dict[str, np.ndarray]:
+    """(..., D) as the goal-conditioned agents of stable-baselines3 want it."""
+    return {"achieved_goal": seen[..., :goal], "desired_goal": seen[..., goal:2 * goal],
+            "observation": seen[..., 2 * goal:]}
+
+
 class D3rlpy:
     """One algorithm; offline on arrays, online in the bench's environment."""
 
@@ -99,7 +127,8 @@ def _d3rlpy_settings(told: dict[str, Any]) -> dict[str, Any]:
 
     name, rate, samples = told["algorithm"], told["rate"], told["samples"]
     net = VectorEncoderFactory(told["hidden"])
-    out = {"batch_size": told["batch"], "actor_learning_rate": rate, "critic_learning_rate": rate,
+    out = {"batch_size": told["batch"], "gamma": told["discount"], "tau": told["target_rate"],
+           "actor_learning_rate": rate, "critic_learning_rate": rate,
            "actor_encoder_factory": net, "critic_encoder_factory": net}
     if name in ("sac", "bear"):
         out["temp_learning_rate"] = rate
@@ -121,20 +150,23 @@ def _ends(terminated: np.ndarray, truncated: np.ndarray) -> np.ndarray:
 
 
 class Baselines:
-    """stable-baselines3, online."""
+    """stable-baselines3, online; with goals its hindsight replay."""
 
     def __init__(self, told: dict[str, Any], line: Line) -> None:
         import stable_baselines3
-        from stable_baselines3.common.noise import NormalActionNoise
 
-        size = told["action_size"]
-        noise = NormalActionNoise(np.zeros(size), np.full(size, 0.1)) if told["algorithm"] == "td3" else None
-        env = RemoteEnv(line, told["obs_size"], size, told["seed"])
+        self.goal, world = told["goals"], (line, told["obs_size"], told["action_size"], told["seed"])
+        more = {}
+        if self.goal:
+            more = {"replay_buffer_class": stable_baselines3.HerReplayBuffer,
+                    "replay_buffer_kwargs": {"n_sampled_goal": 4, "goal_selection_strategy": "future"}}
         self.model = getattr(stable_baselines3, told["algorithm"].upper())(
-            "MlpPolicy", env, learning_rate=told["rate"], buffer_size=told["steps"],
-            learning_starts=told["random_steps"], batch_size=told["batch"], tau=0.005, gamma=0.99, train_freq=1,
-            gradient_steps=1, action_noise=noise, seed=told["seed"], device="cpu", verbose=0,
-            policy_kwargs={"net_arch": {"pi": told["hidden"], "qf": told["hidden"]}})
+            "MultiInputPolicy" if self.goal else "MlpPolicy",
+            GoalEnv(*world, self.goal) if self.goal else RemoteEnv(*world), learning_rate=told["rate"],
+            buffer_size=told["steps"], learning_starts=told["random_steps"], batch_size=told["batch"],
+            tau=told["target_rate"], gamma=told["discount"], train_freq=1, gradient_steps=1,
+            action_noise=_noise(told), seed=told["seed"], device="cpu", verbose=0,
+            policy_kwargs={"net_arch": {"pi": told["hidden"], "qf": told["hidden"]}}, **more)
 
     def online(self, steps: int, every: int, look: Callable[[int], None]) -> None:
         from stable_baselines3.common.callbacks import BaseCallback
@@ -148,7 +180,14 @@ class Baselines:
         self.model.learn(steps, callback=Looks())
 
     def act(self, obs: np.ndarray) -> np.ndarray:
-        return self.model.predict(obs, deterministic=True)[0]
+        return self.model.predict(split(obs, self.goal) if self.goal else obs, deterministic=True)[0]
+
+
+def _noise(told: dict[str, Any]) -> Any:
+    from stable_baselines3.common.noise import NormalActionNoise
+
+    std, size = {"td3": 0.1, "ddpg": 0.2}.get(told["algorithm"], 0.0), told["action_size"]
+    return NormalActionNoise(np.zeros(size), np.full(size, std)) if std else None
 
 
 LIBRARIES: dict[str, Any] = {"d3rlpy": D3rlpy, "sb3": Baselines}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -19,11 +22,13 @@ from bench.harness import Context, run_cells  # noqa: E402
 from bench.learner_cells import work  # noqa: E402
 from bench.learner_claims import make_claims  # noqa: E402
 from bench.learner_data import Judge, episode_returns, first_rows, load_set, make, manifest, medium  # noqa: E402
-from bench.learner_jobs import KINDS, SIZES, Job, Size, make_jobs, quick  # noqa: E402
+from bench.learner_goals import GoalSide, demonstrations, with_goal  # noqa: E402
+from bench.learner_jobs import KINDS, SIZES, Job, Size, data_envs, make_jobs, quick  # noqa: E402
 from bench.learner_settings import our_config, peer_config  # noqa: E402
 from bench.learner_sides import Peer, export  # noqa: E402
 from bench.learner_tables import normalised, pairings, rows  # noqa: E402
 from bench.learners import key  # noqa: E402
+from priorrl_core.data.her import sparse_reward  # noqa: E402
 from priorrl_core.data.transitions import Transition, TransitionReplay  # noqa: E402
 from priorrl_core.errors import DataError, UserError  # noqa: E402
 from priorrl_core.training.gym_env import ScaledEnv, open_env  # noqa: E402
@@ -49,14 +54,17 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Size:
 
 def test_every_pairing_of_the_issue_is_in_the_full_run(tmp_path: Path) -> None:
     jobs = make_jobs(context(tmp_path))
-    assert {j.env for j in jobs} == {"pendulum", "hopper", "halfcheetah", "walker2d"} and jobs[0].env == "pendulum"
-    for env in SIZES:
-        for seed in range(3):
-            mine = {(j.data, j.algorithm, j.library) for j in jobs if (j.env, j.seed) == (env, seed)}
-            offline = {(k, a, p) for k in KINDS for a in ("iql", "awac", "bcq", "bear") for p in ("priorrl", "d3rlpy")}
-            online = {("online", a, p) for a in ("sac", "td3") for p in ("priorrl", "sb3", "d3rlpy")}
-            assert mine == offline | online
-    assert len(jobs) == 4 * 3 * (24 + 6) == len(set(jobs))
+    moving, fetch = ("pendulum", "hopper", "halfcheetah", "walker2d"), ("fetchreach", "fetchpush", "fetchpickandplace")
+    assert set(SIZES) == {*moving, *fetch} and jobs[0].env == "pendulum"
+    for seed in range(3):
+        found = {env: {(j.data, j.algorithm, j.library) for j in jobs if (j.env, j.seed) == (env, seed)}
+                 for env in SIZES}  # fmt: skip
+        offline = {(k, a, p) for k in KINDS for a in ("iql", "awac", "bcq", "bear") for p in ("priorrl", "d3rlpy")}
+        online = {("online", a, p) for a in ("sac", "td3") for p in ("priorrl", "sb3", "d3rlpy")}
+        goals = {("her", "ddpg", "priorrl"), ("her", "ddpg", "sb3"), ("her", "ddpg_demos", "priorrl")}
+        assert all(found[env] == offline | online for env in moving)
+        assert all(found[env] == goals for env in fetch)
+    assert len(jobs) == 3 * (4 * (24 + 6) + 3 * 3) == len(set(jobs))
 
 
 def test_words_narrow_the_run(tmp_path: Path) -> None:
@@ -68,8 +76,19 @@ def test_words_narrow_the_run(tmp_path: Path) -> None:
     assert found("online", "td3", "sb3") == {("online", "td3", "sb3")}
     assert {d for d, _, _ in found("medium")} == {"medium"}
     assert {d for d, _, _ in found("offline")} == set(KINDS)
+    assert found("her") == set()
     with pytest.raises(UserError, match="unknown part 'hoper'.*hopper"):
         make_jobs(context(tmp_path, "hoper"))
+
+
+def test_data_are_made_only_for_who_learns_from_them(tmp_path: Path) -> None:
+    def envs(*words: str) -> list[str]:
+        c = context(tmp_path, *words)
+        return data_envs(c, make_jobs(c))
+
+    assert envs() == ["pendulum", "hopper", "halfcheetah", "walker2d"]
+    assert envs("sac", "hopper") == envs("fetchreach") == []
+    assert envs("bcq", "hopper") == envs("data", "hopper", "fetchreach") == ["hopper"]
 
 
 def test_a_key_changes_with_what_changes_the_cell(tmp_path: Path) -> None:
@@ -78,7 +97,7 @@ def test_a_key_changes_with_what_changes_the_cell(tmp_path: Path) -> None:
     keys = [key(job, facts) for job in jobs]
     assert len(set(keys)) == len(jobs)
     other = {"pendulum": {"sets": {kind: {"sha256": "other"} for kind in KINDS}}}
-    for job, name in zip(jobs[:40], keys, strict=False):
+    for job, name in zip(jobs[:90], keys, strict=False):
         assert (key(job, other) == name) == (job.data == "online")
         assert key(dataclasses.replace(job, size=dataclasses.replace(job.size, batch=7)), facts) != name
 
@@ -91,6 +110,7 @@ def test_both_sides_are_told_the_same(tmp_path: Path) -> None:
         rates = (getattr(agent, n) for n in ("actor_rate", "critic_rate", "alpha_rate", "learning_rate")
                  if hasattr(agent, n))  # fmt: skip
         assert set(rates) == {theirs["rate"]}
+        assert (theirs["discount"], theirs["target_rate"]) == (agent.discount, agent.target_rate)
         if job.data == "online":
             assert ours.random_steps == ours.warm_steps == theirs["random_steps"] and ours.reward_scale == 1.0
         if job.algorithm == "bear":
@@ -240,6 +260,86 @@ def test_our_cells_online_and_offline(tiny: Size, tmp_path: Path) -> None:
         assert all(-2000.0 < v < 0.0 for v in cell["curve"])
 
 
+# ---- goals -----------------------------------------------------------------------------------------
+
+
+class TinyReach(gymnasium.Env):
+    """A point that an action moves by up to 5 cm; seen and rewarded as the Fetch tasks are."""
+
+    def __init__(self) -> None:
+        box = partial(gymnasium.spaces.Box, -np.inf, np.inf, dtype=np.float64)
+        self.observation_space = gymnasium.spaces.Dict(
+            {"observation": box((3,)), "achieved_goal": box((3,)), "desired_goal": box((3,))})
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
+
+    def _seen(self) -> dict[str, np.ndarray]:
+        return {"observation": self.at.copy(), "achieved_goal": self.at.copy(), "desired_goal": self.goal.copy()}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.at, self.goal = np.zeros(3), self.np_random.uniform(-0.2, 0.2, 3)
+        return self._seen(), {}
+
+    def step(self, action: np.ndarray) -> Any:
+        self.at = self.at + 0.05 * action[:3]
+        return self._seen(), float(sparse_reward(*map(torch.tensor, (self.at, self.goal)))), False, False, {}
+
+
+@pytest.fixture
+def reach() -> Any:
+    gymnasium.register("TinyFetchReach-v0", TinyReach, max_episode_steps=6)
+    yield "TinyFetchReach-v0"
+    del gymnasium.registry["TinyFetchReach-v0"]
+
+
+def test_demonstrations_end_at_their_goals(reach: str) -> None:
+    found = demonstrations(reach, 3, 0)
+    for episode in found:
+        assert episode.obs.shape == (7, 3) and episode.action.shape == (6, 4) and not episode.terminated
+        assert np.array_equal(episode.achieved, episode.obs[1:])  # what the state after each step satisfies
+        assert np.linalg.norm(episode.achieved[-1] - episode.desired) < 0.05
+    assert len({tuple(e.desired) for e in found}) == 3
+
+
+@pytest.mark.parametrize("algorithm", ["ddpg", "ddpg_demos"])
+def test_our_cells_with_goals(reach: str, tmp_path: Path, algorithm: str) -> None:
+    size = dataclasses.replace(quick(SIZES["fetchreach"]), env=reach, hidden=(16,), batch=16)
+    job = Job("fetchreach", "her", algorithm, "priorrl", 0, 60, size)
+    cell = work((dataclasses.replace(job, size=dataclasses.replace(size, random_steps=20)), True))
+    assert cell["curve_steps"] == [30, 60] and all(-6.0 <= v <= 0.0 for v in cell["curve"])
+
+
+def test_batches_end_with_demonstrations_and_the_actor_comes_to_act_as_they_do(reach: str) -> None:
+    size = dataclasses.replace(SIZES["fetchreach"], env=reach, hidden=(32, 32), batch=32, random_steps=100, demos=30)
+    side = GoalSide(Job("fetchreach", "her", "ddpg_demos", "priorrl", 0, 400, size), 9, 4)
+    assert side.demos is not None
+    shown = side.demos.sample(300, torch.Generator().manual_seed(0))
+
+    def error() -> float:
+        return float((side.agent.act(shown.obs, True) - shown.action).square().mean())
+
+    before = error()
+    side.online(ScaledEnv(open_env(reach)), 400, 400, lambda step: None)
+    batch = side._batch()
+    assert batch.demos == 128 and len(batch.obs) == 160 and side.agent.updates == 300
+    rows = side.demos.columns["action"][:side.demos.size]
+    assert (batch.action[32:, None] == rows).all(-1).any(-1).all()
+    assert not (batch.action[:32, None] == rows).all(-1).any()
+    assert error() < 0.5 * before
+
+
+def test_the_peers_goals_are_split_as_ours_are() -> None:
+    from bench.peers.learner_returns import GoalEnv, split
+
+    seen = np.arange(20.0).reshape(2, 10)
+    parts = split(seen, 3)
+    assert parts["observation"].tolist() == seen[:, 6:].tolist()
+    assert np.array_equal(with_goal(seen), np.concatenate([parts["observation"], parts["desired_goal"]], -1))
+    far = np.array([[0.0, 0.0, 0.049], [0.0, 0.0, 0.051]])
+    rewards = GoalEnv.compute_reward(None, far, np.zeros((2, 3)), {})  # type: ignore[arg-type]
+    assert rewards.tolist() == sparse_reward(torch.tensor(far), torch.zeros(2, 3)).tolist() == [0.0, -1.0]
+
+
 # ---- claims -----------------------------------------------------------------------------------------
 
 
@@ -269,6 +369,14 @@ def test_only_whole_pairings_are_claimed() -> None:
     assert [c.verdict for c in found] == ["partly", "holds", "fails", "fails"]
     assert found[0].ours.startswith("1 of 3 pairings (the peers' mean is within or above ours in 2)")
     assert {p.peer for p in pairings(online)} == {"d3rlpy", "sb3"}
+
+
+def test_demonstrations_are_held_against_the_peers_plain_hindsight() -> None:
+    made = [cell(n, 0, v, data="her", algorithm=a) for n, a, v in
+            (("priorrl", "ddpg", -30.0), ("sb3", "ddpg", -20.0), ("priorrl", "ddpg_demos", -10.0))]  # fmt: skip
+    found = make_claims(made)
+    assert [c.verdict for c in found] == ["partly", "fails", "holds"]
+    assert "ddpg_demos with hindsight" in found[2].claim and found[2].theirs.startswith("-20.0")
 
 
 def test_rows_have_last_best_and_the_scale_of_the_data() -> None:

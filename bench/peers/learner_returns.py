@@ -87,7 +87,9 @@ class D3rlpy:
 
     def __init__(self, told: dict[str, Any], line: Line) -> None:
         import d3rlpy
+        import structlog
 
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
         d3rlpy.seed(told["seed"])
         self.told, self.line = told, line
         self.env = RemoteEnv(line, told["obs_size"], told["action_size"], told["seed"])

@@ -66,7 +66,7 @@ class TransitionReplay:
         self.command_size = action_size if command_size is None else command_size
         self.images = images
         self.added, self.config_hashes = 0, [""]
-        self.columns = {name: torch.zeros((capacity, *shape), dtype=dtype)
+        self.columns = {name: _untouched((capacity, *shape), dtype)
                         for name, (shape, dtype) in self._layout().items()}
         self._rows = {name: column.numpy() for name, column in self.columns.items()}
 
@@ -150,6 +150,11 @@ class TransitionReplay:
                                 "record the data again")
             column[:replay.size] = got
         return replay
+
+
+def _untouched(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Zeros that take no memory before they are written (``torch.zeros`` writes them at once)."""
+    return torch.from_numpy(np.zeros(shape, torch.empty(0, dtype=dtype).numpy().dtype))
 
 
 def sample_with_demos(replay: TransitionReplay, demos: TransitionReplay, batch_size: int, demo_size: int,

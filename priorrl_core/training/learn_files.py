@@ -66,6 +66,8 @@ def load_state(folder: Path, learner: OfflineOnlineLearner, settings: str) -> tu
         raise DataError(f"'{folder / name}' is of other settings, data, environment or seed ({meta['settings']}, here "
                         f"{settings}); resume with those it was made with, or choose another --out")
     learner.load(tensors, meta["buffer"], str(folder / name))
+    if name == BACKUP:
+        _copy(folder / BACKUP, folder / LAST)
     return Counters(**json.loads(meta["counters"])), name
 
 

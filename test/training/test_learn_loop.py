@@ -26,7 +26,7 @@ from priorrl_core.errors import ConfigError, DataError, UserError
 from priorrl_core.training.agent_factory import make_agent
 from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig, list_agents, load_learn_config
-from priorrl_core.training.learn_files import BACKUP, BEST, BEST_KIND, KIND, LAST, load_data, load_run_agent
+from priorrl_core.training.learn_files import BACKUP, BEST, BEST_KIND, KIND, LAST, load_data, load_run_agent, save_state
 from priorrl_core.training.learn_loop import LearnLoop, LearnPlan
 from priorrl_core.training.metrics_log import FILE, read_metrics
 from priorrl_core.training.runtime import configure_torch
@@ -120,8 +120,27 @@ def test_resuming_goes_on_from_the_backup_if_last_is_damaged(tmp_path):
     last.write_bytes(last.read_bytes()[:-100])
     again = LearnLoop(config(), plan(), tmp_path / "cut", resume=True)
     assert again.resumed_from == BACKUP and again.counters.online == 20
+    assert last.read_bytes() == (tmp_path / "cut" / BACKUP).read_bytes()
     again.run()
-    assert (tmp_path / "cut" / LAST).read_bytes() == (tmp_path / "whole" / LAST).read_bytes()
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_killed_between_metrics_and_checkpoint_writes_no_row_twice(tmp_path, monkeypatch):
+    LearnLoop(config(), plan(), tmp_path / "whole").run()
+    saves = []
+
+    def save(*args):
+        saves.append(args)
+        if len(saves) == 3:
+            raise Cut
+        save_state(*args)
+
+    monkeypatch.setattr("priorrl_core.training.learn_loop.save_state", save)
+    with pytest.raises(Cut):
+        LearnLoop(config(), plan(), tmp_path / "cut").run()
+    assert len(read_metrics(tmp_path / "cut")) == 3
+    LearnLoop(config(), plan(), tmp_path / "cut", resume=True).run()
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
 def test_a_finished_run_can_be_lengthened_and_is_the_long_one(tmp_path):

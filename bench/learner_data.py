@@ -27,6 +27,7 @@ from priorrl_core.config import config_hash
 from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import DataError
 from priorrl_core.reporting.summary import write_json
+from priorrl_core.training.agent_factory import CLASSES
 from priorrl_core.training.gym_env import ScaledEnv, open_env
 from priorrl_core.training.offline_online import OfflineOnlineLearner
 from priorrl_core.training.step_loop import EVAL_STREAM, episode_seed
@@ -126,11 +127,16 @@ def make(context: Context, env: str) -> None:
         part.close()
     write_json(where / MANIFEST, {
         "command": f"priorrl bench learners --only data,{env}{' --quick' if context.quick else ''}",
-        "settings": settings(size), **_spent(size), "config": dataclasses.asdict(data_config(size)),
+        "settings": settings(size), **_spent(size), "config": _config(size),
         "versions": versions(), "random_return": round(random, 3),
         "expert_return": round(shots[-1][1], 3), "medium_return": round(shots[chosen][1], 3),
         "medium_step": shots[chosen][0], "curve": [[step, round(score, 3)] for step, score, _ in shots],
         "sets": {kind: _written(where, kind, sets[kind]) for kind in KINDS}})  # fmt: skip
+
+
+def _config(size: Size) -> dict[str, Any]:
+    """Without the tables of agents that do not learn here."""
+    return {k: v for k, v in dataclasses.asdict(data_config(size)).items() if k == "sac" or k not in CLASSES}
 
 
 def medium(curve: Sequence[tuple[int, float]], random: float) -> int:

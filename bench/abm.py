@@ -3,7 +3,7 @@
 A behaviour agent learns several tasks of a control-suite domain; every algorithm then learns one of them from all
 its episodes (high) or the first fifth (low). ``--only`` takes domains (point_mass, cheetah, walker; reacher only by
 name), algorithms (mpo, bm_mpo ...), high, low, ``paper`` (networks of table 5, batch and rate of tables 1 to 4: many
-hours), and ``stored`` (with ``--resume``: draws up what is there). Needs ``pip install -r requirements/bench.txt``.
+hours), and ``stored`` (with ``--resume``: draws up what is there). Needs ``pip install -r requirements/bench_abm.txt``.
 """
 
 from __future__ import annotations

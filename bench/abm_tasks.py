@@ -142,5 +142,5 @@ def _suite() -> Any:
     try:
         from dm_control import suite
     except ImportError as error:
-        raise UserError(f"this bench needs dm_control ({error}); pip install -r requirements/bench.txt") from error
+        raise UserError(f"this bench needs dm_control ({error}); pip install -r requirements/bench_abm.txt") from error
     return suite

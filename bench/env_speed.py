@@ -118,4 +118,4 @@ def _peer(view: str) -> list[str]:
     python = Path(os.environ.get(PEER, ROOT / ".venv-robosuite" / "bin" / "python"))
     if not python.is_file():
         raise UserError(f"robosuite's Python '{python}' is missing; run 'make peers', or name one with {PEER}")
-    return [str(python), str(ROOT / "bench" / "peers" / "robosuite_speed.py"), view]
+    return [str(python), "-m", "bench.peers.robosuite_speed", view]

@@ -15,7 +15,7 @@ from bench.learner_settings import DEMO_ROWS, GOAL, goal_config
 from priorrl_core.agents.ddpg import DDPG
 from priorrl_core.data.her import GoalEpisode, GoalReplay, HERConfig, sparse_reward
 from priorrl_core.data.transitions import TransitionBatch, sample_with_demos
-from priorrl_core.errors import DataError
+from priorrl_core.errors import DataError, UserError
 from priorrl_core.perception.small_encoder import StateEncoder
 from priorrl_core.training.gym_env import ScaledEnv, open_env
 from priorrl_core.training.step_loop import TRAIN_STREAM, episode_seed
@@ -42,7 +42,7 @@ class GoalSide:
         self.explorer, self.sampler = (torch.Generator().manual_seed(job.seed + i) for i in (1, 2))
 
     def offline(self, steps: int, every: int, look: Look) -> None:
-        raise NotImplementedError("hindsight is only online here")
+        raise UserError("DDPG with hindsight learns from practice only; take the offline part out of the job")
 
     def online(self, env: ScaledEnv, steps: int, every: int, look: Look) -> None:
         """An episode is stored once it is over, so the newest is learned from one episode later."""

@@ -9,6 +9,7 @@ are taken at the same parameters. Actions are clipped to [-1, 1] before Q sees t
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
@@ -139,9 +140,9 @@ class PriorAgent(Agent):
         return {"critic_loss": critic.detach(), "prior_loss": prior.detach(), "prior_kept": kept, **metrics,
                 **{name: m.detach().clone() for name, m in self.multipliers.items()}}
 
+    @abstractmethod
     def improvement(self, steps: Steps) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of policy and multipliers, whose gradient reaches nothing else, and detached metrics."""
-        raise NotImplementedError
 
     def _critic_loss(self, batch: SnippetBatch, features: Tensor, next_value: Tensor, task: Tensor) -> Tensor:
         """Mean squared TD error over the valid steps (equation 1); ``next_value`` (B T,) is V(s')."""

@@ -6,6 +6,7 @@ of one of them. Worlds are imported where one is made: a controller needs no phy
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 OBSERVATIONS = ("position", "image")
 
 
-class TaskKind:
+class TaskKind(ABC):
     """A task as the nodes see it. Each subclass is one chapter of the thesis."""
 
     residual = True
@@ -61,34 +62,34 @@ class TaskKind:
         self.residual_limit_m = np.array(task.residual_limit_m)
         self.noise = ControlNoise()
 
+    @abstractmethod
     def base(self) -> BaseController:
         """A fresh base controller."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cell(self, robot: RobotProfile, seed: int) -> Cell:
         """The simulated bench; imports the physics engine."""
-        raise NotImplementedError
 
+    @abstractmethod
     def goal_m(self, scenario: str, seed: int) -> np.ndarray:
         """Commanded goal (3,) [m] of the episode with ``seed``; ConfigError for an unknown scenario."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_m(self, goal_m: np.ndarray, seed: int) -> np.ndarray:
         """Tip (3,) [m] at the start of the episode with ``seed``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reset_step(self, tip_m: np.ndarray, start_m: np.ndarray) -> np.ndarray | None:
         """Next increment (3,) [m] towards the start; None when there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def observe(self, tip_m: np.ndarray, force_n: np.ndarray, goal_m: np.ndarray, objects: np.ndarray | None
                 ) -> np.ndarray:
         """Observation float32 of the position view: tip (3,), force (3,), commanded goal (3,), tracked poses (N, 6)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, mode: str, seen: Seen, objects: np.ndarray | None) -> Judgement:
         """The natural reward ``mode`` of one observation; DataError where an input is missing."""
-        raise NotImplementedError
 
     def goal_image(self, robot: RobotProfile) -> np.ndarray | None:
         """How success looks to the camera; None where only practice can tell."""
@@ -127,6 +128,13 @@ class InsertionKind(TaskKind):
 
     def reset_step(self, tip_m: np.ndarray, start_m: np.ndarray) -> np.ndarray | None:
         return reset_step(tip_m, start_m, self.task)
+
+    def observe(self, tip_m: np.ndarray, force_n: np.ndarray, goal_m: np.ndarray, objects: np.ndarray | None
+                ) -> np.ndarray:
+        raise DataError(f"task '{self.name}' has no position view; its policy sees perception's features")
+
+    def judge(self, mode: str, seen: Seen, objects: np.ndarray | None) -> Judgement:
+        raise DataError(f"task '{self.name}' is judged from its images by the reward node, not by its definition")
 
 
 class PlugKind(TaskKind):

@@ -1,6 +1,5 @@
 """The options that round otherwise: near the eager path, resumed bit for bit, and off unless asked for."""
 
-import os
 import shutil
 
 import pytest
@@ -25,19 +24,17 @@ def distance(a, b):
     return (sum((x - y).square().sum() for x, y in pairs) / sum(y.square().sum() for _, y in pairs)).sqrt().item()
 
 
-@pytest.mark.parametrize("make", MAKERS)
-def test_bf16_stays_near_eager_for_100_updates_and_is_another_path(make):
-    eager, half = make(), speed_up(make(), BF16)
-    start = make()
-    metrics = [train(agent, 0, 100)[-20:] for agent in (eager, half)]
-    apart, moved = distance(half, eager), distance(eager, start)
-    assert 0.0 < apart < 0.5 * moved
-    full, short = (sum(float(m["critic_loss"]) for m in last) for last in metrics)
-    assert short == pytest.approx(full, rel=0.05)
-    with torch.no_grad():
-        obs = batch(64, 999).obs
-        act = [a.act(obs, True) for a in (half, eager)]
-    assert (act[0] - act[1]).abs().mean() < 0.1
+def test_bf16_rounds_the_factors_of_hidden_products_alone():
+    """By hand in float32 from rounded factors; the stored product is off by one rounding, 2**-8 of its size."""
+    network = EnsembleMLP(2, (3, 64, 64, 1), torch.Generator().manual_seed(0))
+    x = torch.randn(16, 3, generator=torch.Generator().manual_seed(1)).expand(2, 16, 3)
+    (w0, w1, w2), (b0, b1, b2) = (list(p) for p in (network.weights, network.biases))
+    first = torch.relu(x @ w0 + b0)
+    rounded = [t.bfloat16().float() for t in (first, w1, b1)]
+    second = torch.relu(rounded[0] @ rounded[1] + rounded[2])
+    network.bf16 = True
+    room = second.abs() * 2.0**-8 @ w2.abs() + 1e-5
+    assert ((network(x) - (second @ w2 + b2)).abs() <= room).all()
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -83,7 +80,7 @@ def test_without_a_compiler_one_warning_and_the_same_bits(monkeypatch):
     assert distance(agent, eager) == 0.0
 
 
-@pytest.mark.skipif(not os.environ.get("PRIORRL_TEST_COMPILE"), reason="minutes: set PRIORRL_TEST_COMPILE=1")
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="needs a C++ compiler")
 def test_compiled_iql_stays_near_eager_for_100_updates_and_resumes_bit_for_bit():
     speed = SpeedConfig(compile=True)
     eager, whole, resumed = iql(), speed_up(iql(), speed), speed_up(iql(seed=1), speed)

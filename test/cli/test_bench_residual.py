@@ -91,7 +91,6 @@ def test_env_speed_takes_its_ratio_turn_by_turn_with_resets() -> None:
     assert (fact["ratio"], fact["ratio_cpu_time"], fact["ours_contact_steps_s"]) == (4.0, 4.0, 20.0)
 
 
-@pytest.mark.skipif(not (RESULTS / "claims.csv").is_file(), reason="results are not made yet")
 def test_the_committed_cells_alone_give_the_committed_claims_and_tables(tmp_path: Path) -> None:
     claims = run(Context("residual", tmp_path, RESULTS / "cells", resume=True, options=("stored",)))
     write_claims(tmp_path / "claims.csv", claims)

@@ -248,7 +248,7 @@ def test_offline_alone_needs_no_environment(tmp_path):
 
 
 @pytest.mark.parametrize("agent", ["iql", "awac"])
-def test_offline_to_online_improves_without_a_dip(agent, tmp_path):
+def test_online_ends_above_offline_and_loses_less_than_a_tenth_on_the_way(agent, tmp_path):
     """Standing still gives -8, the best is near -1. No online evaluation falls below the offline level by more than a
     tenth of what pretraining gained."""
     quick = {"iql": IQLConfig(**QUICK), "awac": AWACConfig(**QUICK), "batch_size": 64, "replay": 1000}

@@ -197,7 +197,7 @@ class Controller(ManagedNode):
     def act(self, state: RobotState) -> None:
         """Answers ``state`` once, if all that the mode needs is here."""
         doing = self.doing
-        if doing is None or state.tick == doing.answered:
+        if doing is None or (doing.answered is not None and state.tick <= doing.answered):
             return
         if doing.request.mode == "reset":
             self._reset_step(doing, state)

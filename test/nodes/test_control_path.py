@@ -150,3 +150,18 @@ def test_the_simulator_refuses_a_second_publisher_of_safe_command(graph: Graph) 
     assert states[-1].tick == now.tick
     assert "two publishers" in (graph.folder / "logs" / "simulator.log").read_text()
     graph.rig.node.destroy_publisher(rogue)
+
+
+def test_a_late_latent_of_an_answered_state_is_no_step(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The base controller does not wait for perception; a latent that came late had its old state answered again, and
+    an episode of 20 steps ended after 18."""
+    late = Graph(tmp_path_factory.mktemp("late"), changes={"perception": {"delay_s": 0.004}})
+    try:
+        heard = late.rig.listen(ResidualCommand, "residual_command", CONTROL)
+        assert late.run(count=10, seed=31).episodes == 10
+        entries = [e for e in closed_episodes(late.folder, "eval") if "-s31-" in e["episode_id"]]
+        assert [e["length"] for e in entries] == [20] * 10
+        ticks = [r.tick for r in heard]
+        assert ticks == sorted(set(ticks)) and len(ticks) == 200
+    finally:
+        late.close()

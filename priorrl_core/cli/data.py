@@ -20,7 +20,7 @@ priorrl data export lift.safetensors --format lerobot --out lift_lerobot
 """
 
 JOBS = ("show", "check", "import", "export")
-FORMATS = ("robomimic", "minari", "lerobot", "replay", "run", "prior")
+FORMATS = ("robomimic", "minari", "lerobot", "d4rl", "replay", "run", "prior")
 SHOWN = 20
 """Problems that are printed; --json has all."""
 

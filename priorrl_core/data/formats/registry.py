@@ -11,9 +11,9 @@ from priorrl_core.data.formats.episode_set import EpisodeSet
 from priorrl_core.data.formats.reading import ReadOptions, chosen, library
 from priorrl_core.errors import DataError, UserError, nearest
 
-READERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot", "replay": "replay", "run": "runs",
-           "prior": "prior"}
-NEEDS = {"robomimic": "h5py", "minari": "minari", "lerobot": "pyarrow"}
+READERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot", "d4rl": "d4rl", "replay": "replay",
+           "run": "runs", "prior": "prior"}
+NEEDS = {"robomimic": "h5py", "d4rl": "h5py", "minari": "minari", "lerobot": "pyarrow"}
 WRITERS = {"robomimic": "robomimic", "minari": "minari", "lerobot": "lerobot_writing", "replay": "replay"}
 
 
@@ -52,10 +52,14 @@ def detect(path: str | Path) -> str:
 
 
 def _hdf5(path: Path) -> str:
-    """``prior`` or ``robomimic``; a broken file is left to the reader, which says what is wrong."""
+    """``prior``, ``d4rl`` or ``robomimic``; a broken file is left to the reader, which says what is wrong."""
     h5py = library("h5py")
+    from priorrl_core.data.formats.d4rl import is_d4rl
+
     try:
         with h5py.File(path, "r") as file:
+            if is_d4rl(file):
+                return "d4rl"
             return "prior" if "connector" in file.attrs and "data" not in file else "robomimic"
     except OSError:
         return "robomimic"

@@ -52,7 +52,11 @@ class LearnConfig:
     """First online steps without updates: the policy acts as it is (WSRL), or at random for ``random_steps``."""
     reward_scale: float = 1.0
     reward_shift: float = 0.0
-    """The agent learns from ``reward_scale * reward + reward_shift``; returns are reported unscaled."""
+    """The agent learns from ``reward_scale * reward + reward_shift``; returns are reported unscaled. Thesis appendix E
+    shifts the ant maze's by -1."""
+    return_range: bool = False
+    """Divides ``reward_scale`` by the data's best minus its worst episode return (appendix E, locomotion; the authors'
+    public code also has ``reward_scale`` 1000)."""
     episode_steps: int = 0
     """Time limit of an episode; 0: the environment's own."""
     offline_epoch: int = 5000

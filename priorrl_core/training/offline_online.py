@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from priorrl_core.config import config_hash
+from priorrl_core.data.returns import return_range
 from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
+from priorrl_core.errors import ConfigError
 from priorrl_core.training.agent_factory import make_agent
 from priorrl_core.training.learn_buffer import LearnBuffer
 from priorrl_core.training.learn_config import LearnConfig
@@ -24,6 +26,7 @@ class OfflineOnlineLearner:
         self.config, self.action_size = config, action_size
         self.agent = make_agent(config, obs_size, action_size, seed)
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
+        self.reward_scale = _reward_scale(config, data)
         self.explorer = torch.Generator().manual_seed(seed + 1)
         self.sampler = torch.Generator().manual_seed(seed + 2)
         self.settings = config_hash(config, {"obs": obs_size, "action": action_size, "seed": seed,
@@ -60,9 +63,9 @@ class OfflineOnlineLearner:
         if demos:
             rows = torch.cat([rows, buffer.data_rows(demos, self.sampler)])
         batch = buffer.batch(rows, demos)
-        if (c.reward_scale, c.reward_shift) == (1.0, 0.0):
+        if (self.reward_scale, c.reward_shift) == (1.0, 0.0):
             return batch
-        return dataclasses.replace(batch, reward=batch.reward * c.reward_scale + c.reward_shift)
+        return dataclasses.replace(batch, reward=batch.reward * self.reward_scale + c.reward_shift)
 
     # ---- state ---------------------------------------------------------------------------------------
 
@@ -82,3 +85,11 @@ class OfflineOnlineLearner:
         self.explorer.set_state(tensors["explorer"])
         self.sampler.set_state(tensors["sampler"])
         self.buffer.load(under("practice", tensors), buffer_header)
+
+
+def _reward_scale(config: LearnConfig, data: TransitionReplay | None) -> float:
+    if not config.return_range:
+        return config.reward_scale
+    if data is None:
+        raise ConfigError("'return_range' scales rewards by the returns of a data set; give --data or leave it out")
+    return config.reward_scale / return_range(data)

@@ -14,7 +14,8 @@ import torch
 
 from priorrl_core.data.formats.check import checked
 from priorrl_core.data.formats.episode_set import STATE, Episode, EpisodeSet, Labels
-from priorrl_core.data.formats.reading import ReadOptions, chosen, ending, rows_with
+from priorrl_core.data.formats.reading import ReadOptions, chosen, ending
+from priorrl_core.data.returns import episode_ends
 from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.errors import DataError, UserError
 
@@ -30,24 +31,13 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
         raise DataError(f"'{path}' has no whole header ({error}); copy or record it again") from error
     order = np.arange(replay.added - replay.size, replay.added) % replay.capacity
     columns = {name: column.numpy()[order] for name, column in replay.columns.items()}
-    ends = _ends(columns)
+    ends = episode_ends(columns)
     starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
 
     def load(i: int) -> Episode:
         return _episode({k: v[starts[i]:ends[i] + 1] for k, v in columns.items()}, int(starts[i]), options, path)
 
     return EpisodeSet(str(path), len(ends), load, {"configs": replay.config_hashes}, LABELS)
-
-
-def _ends(columns: dict[str, np.ndarray]) -> np.ndarray:
-    """Rows after which another episode begins."""
-    size = len(columns["reward"])
-    if not size:
-        return np.zeros(0, int)
-    last = columns["terminated"] | columns["truncated"]
-    last[rows_with(columns["next_obs"][:-1] != columns["obs"][1:])] = True
-    last[-1] = True
-    return np.flatnonzero(last)
 
 
 def _episode(c: dict[str, np.ndarray], row: int, options: ReadOptions, path: str | Path) -> Episode:

@@ -12,12 +12,13 @@ from priorrl_core.agents.bear import BEAR
 from priorrl_core.agents.ddpg import DDPG
 from priorrl_core.agents.iql_state import IQL
 from priorrl_core.agents.sac import SAC
+from priorrl_core.agents.sacfd import SACfD
 from priorrl_core.agents.td3 import TD3
 from priorrl_core.perception.small_encoder import StateEncoder
 from priorrl_core.training.learn_config import LearnConfig
 
 CLASSES: dict[str, Any] = {"awac": AWAC, "bc": BC, "bcq": BCQ, "bear": BEAR, "ddpg": DDPG, "iql": IQL, "sac": SAC,
-                           "td3": TD3}
+                           "sacfd": SACfD, "td3": TD3}
 
 
 def make_agent(config: LearnConfig, obs_size: int, action_size: int, seed: int) -> Agent:

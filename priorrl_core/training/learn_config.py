@@ -13,6 +13,7 @@ from priorrl_core.agents.bear import BEARConfig
 from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig
 from priorrl_core.agents.sac import SACConfig
+from priorrl_core.agents.sacfd import SACfDConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.config import config_dir, load
 from priorrl_core.errors import ConfigError, nearest
@@ -23,7 +24,7 @@ class LearnConfig:
     """One file of ``config/agents/``."""
 
     name: str
-    agent: Literal["awac", "bc", "bcq", "bear", "ddpg", "iql", "sac", "td3"]
+    agent: Literal["awac", "bc", "bcq", "bear", "ddpg", "iql", "sac", "sacfd", "td3"]
     """Which of the tables below counts."""
     awac: AWACConfig = field(default_factory=AWACConfig)
     bc: BCConfig = field(default_factory=BCConfig)
@@ -32,6 +33,7 @@ class LearnConfig:
     ddpg: DDPGConfig = field(default_factory=DDPGConfig)
     iql: IQLConfig = field(default_factory=IQLConfig)
     sac: SACConfig = field(default_factory=SACConfig)
+    sacfd: SACfDConfig = field(default_factory=SACfDConfig)
     td3: TD3Config = field(default_factory=TD3Config)
     batch_size: int = 256
     replay: int = 1_000_000

@@ -19,6 +19,7 @@ from priorrl_core.agents.bear import BEARConfig
 from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig
 from priorrl_core.agents.sac import SACConfig
+from priorrl_core.agents.sacfd import SACfDConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.data.tensor_files import read_tensors
 from priorrl_core.data.transitions import TransitionReplay
@@ -38,6 +39,7 @@ SMALL = {
     "awac": {"awac": AWACConfig(**TINY)}, "bc": {"bc": BCConfig(**TINY)}, "ddpg": {"ddpg": DDPGConfig(**TINY)},
     "bcq": {"bcq": BCQConfig(**TINY, vae_hidden=(8,))}, "bear": {"bear": BEARConfig(**TINY, vae_hidden=(8,))},
     "iql": {"iql": IQLConfig(**TINY)}, "sac": {"sac": SACConfig(**TINY, **RLPD)}, "td3": {"td3": TD3Config(**TINY)},
+    "sacfd": {"sacfd": SACfDConfig(**TINY, clone_updates=22, bc_weight=0.5, q_filter=True)},
 }
 
 

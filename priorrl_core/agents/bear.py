@@ -4,8 +4,7 @@ Kumar et al. 2019 (arXiv 1906.00949), algorithm 1, with constants of the authors
 (facts/peers_algorithms.md 1.5): MMD on the actions before the tanh, a multiplier by dual descent (the paper's
 ``auto``; the code's default is a fixed one), a warm start by the constraint alone. Departures: all losses take their
 gradients at the same parameters; the policy's Q is the soft-clipped one of the pair with lambda 1, the minimum; the
-candidates of target and acting are 10. The ABM paper's BEAR bounds a KL instead, which is ``svg`` with ``prior: bm``
-but for the target's maximum.
+candidates of target and acting are 10. The ABM paper's BEAR bounds a KL instead: ``agents.kl_bear``.
 """
 
 from __future__ import annotations

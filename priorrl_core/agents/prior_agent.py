@@ -42,7 +42,8 @@ class PriorAgentConfig:
     action_samples: int = 20
     """M."""
     epsilon: float = 0.1
-    """Of KL(policy || prior)."""
+    """Of KL(policy || prior). 0: no improvement step, the policy is the prior and Q is its value (section 3.2; table 6
+    has this with snippets of 2 steps)."""
     discount: float = 0.99
     learning_rate: float = 2e-4
     """Of all networks and multipliers."""
@@ -57,8 +58,10 @@ class PriorAgentConfig:
             raise ValueError("policy_trunk and critic_trunk must name at least one layer, each of at least 1 unit")
         if min(self.tasks, self.action_samples, self.target_period) < 1:
             raise ValueError("tasks, action_samples and target_period must be at least 1")
-        if min(self.epsilon, self.learning_rate, self.min_std, self.eta_init) <= 0.0:
-            raise ValueError("epsilon, learning_rate, min_std and eta_init must be above 0")
+        if min(self.learning_rate, self.min_std, self.eta_init) <= 0.0 or self.epsilon < 0.0:
+            raise ValueError("learning_rate, min_std and eta_init must be above 0, epsilon not below 0")
+        if self.epsilon == 0.0 and self.prior == "none":
+            raise ValueError("epsilon 0 needs a prior, which is the policy then")
         if not 0.0 <= self.discount < 1.0:
             raise ValueError("discount must lie in [0, 1)")
 
@@ -94,16 +97,21 @@ class PriorAgent(Agent):
         self.policy, self.prior = (TaskGaussian(c.tasks, encoder.width, c.policy_trunk, c.policy_head, action_size,
                                                 c.min_std, weights) for _ in range(2))
         self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
-        self.policy_target = copy.deepcopy(self.policy).requires_grad_(False)
+        self.policy_target = copy.deepcopy(self.acting).requires_grad_(False)
         self.multipliers = nn.ParameterDict({n: nn.Parameter(torch.tensor(v)) for n, v in multipliers.items()})
         self.optimizer = torch.optim.Adam([p for p in self.parameters() if p.requires_grad],
                                           lr=c.learning_rate, fused=True)
 
     # ---- acting --------------------------------------------------------------------------------------
 
+    @property
+    def acting(self) -> TaskGaussian:
+        """The network that acts and is evaluated: the policy, or the prior where ``epsilon`` is 0."""
+        return self.policy if self.config.epsilon > 0.0 else self.prior
+
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
-        return self._act(self.policy, obs, deterministic, generator)
+        return self._act(self.acting, obs, deterministic, generator)
 
     @torch.no_grad()
     def act_as_prior(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
@@ -129,14 +137,16 @@ class PriorAgent(Agent):
         fixed, next_value = features.detach(), self.value(next_features, task)
         critic = self._critic_loss(batch, features, next_value, task)
         prior, kept = self._prior_loss(batch, fixed, task, next_value.unflatten(0, batch.valid.shape)[:, -1])
-        rows = Steps(fixed[steps], batch.action.flatten(0, 1)[steps], task[steps])
-        improvement, metrics = self.improvement(rows)
+        improvement, metrics = torch.zeros(()), {}
+        if self.config.epsilon > 0.0:
+            rows = Steps(fixed[steps], batch.action.flatten(0, 1)[steps], task[steps])
+            improvement, metrics = self.improvement(rows)
         self._descend(critic + prior + improvement)
         for multiplier in self.multipliers.values():
             mpo_losses.project(multiplier)
         if self.updates % self.config.target_period == 0:
             self.critic_target.load_state_dict(self.critic.state_dict())
-            self.policy_target.load_state_dict(self.policy.state_dict())
+            self.policy_target.load_state_dict(self.acting.state_dict())
         return {"critic_loss": critic.detach(), "prior_loss": prior.detach(), "prior_kept": kept, **metrics,
                 **{name: m.detach().clone() for name, m in self.multipliers.items()}}
 

@@ -65,6 +65,11 @@ def sparse_reward(achieved: Tensor, desired: Tensor, tolerance: float = 0.05) ->
     return ((achieved - desired).norm(dim=-1) < tolerance).to(achieved.dtype) - 1.0
 
 
+def distance_reward(achieved: Tensor, desired: Tensor) -> Tensor:
+    """``-||x - g||`` (B,) [m]: pushing in thesis section 6.6.1."""
+    return -(achieved - desired).norm(dim=-1)
+
+
 class GoalReplay:
     """The latest ``capacity`` steps of whole episodes; drawn observations are [obs, goal] (B, D + G).
 

@@ -46,7 +46,7 @@ def test_symmetric_and_weighted_batches_have_exactly_their_shares():
     assert counts(buffer, 1.0) == (64, 0) and counts(buffer, 0.5, 7) == (4, 3)
 
 
-def test_mixed_batches_are_uniform_over_data_and_practice():
+def test_6_01_mixed_batches_are_uniform_over_data_and_practice():
     rows = filled(practised=8).rows(48_000, None, generator())
     shares = torch.bincount(rows, minlength=48) / 48_000
     assert len(shares) == 48 and float((shares - 1 / 48).abs().max()) < 0.003

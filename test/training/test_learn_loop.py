@@ -241,6 +241,32 @@ def test_metrics_have_flat_names_and_their_phase(tmp_path):
     assert rows[-1]["eval/length"] == str(float(HORIZON)) and "expl/return" not in rows[1]
 
 
+def test_7_16_updates_a_second_are_measured_over_the_updates_alone(tmp_path, monkeypatch):
+    """25 updates on data and 50 online, of 0.1 s each by the clock that the loop reads; the environment's time is not
+    counted."""
+    now = [0.0]
+
+    class Clock:
+        @staticmethod
+        def perf_counter():
+            return now[0]
+
+    monkeypatch.setattr("priorrl_core.training.learn_loop.time", Clock)
+    loop = LearnLoop(config(), plan(), tmp_path)
+    real, step = loop.learner.agent.update, loop._env.step  # type: ignore[union-attr]
+
+    def slow(batch):
+        now[0] += 0.1
+        return real(batch)
+
+    def walk(action):
+        now[0] += 7.0
+        return step(action)
+
+    loop.learner.agent.update, loop._env.step = slow, walk
+    assert loop.run()["updates_per_s"] == 10.0 and loop.learner.agent.updates == 75
+
+
 def test_offline_alone_needs_no_environment(tmp_path):
     result = LearnLoop(config("bc"), LearnPlan(20, 0, data=mixed_data(4)), tmp_path).run()
     assert result["updates"] == 20 and result["best_return"] is None and not (tmp_path / BEST).exists()

@@ -29,6 +29,8 @@ def add_arguments(parser: Parser) -> None:
     for phase, what in (("offline", "updates on the data before practice"), ("online", "steps in the environment")):
         parser.add_argument(f"--{phase}-steps", type=whole_number(0, 10**9), default=0, metavar="N",
                             help=f"{what} (default 0)")
+    parser.add_argument("--chunk", type=whole_number(1, 1000), default=1, metavar="H",
+                        help="steps of one decision, carried out without a look in between (default 1)")
     parser.add_argument("--out", default="", metavar="DIR", help="folder of the run (default: a new one in runs)")
     parser.add_argument("--resume", action="store_true", help="go on in --out where it stopped")
     parser.add_argument("--collect", default="", metavar="FILE", help="write the practised transitions here: data")
@@ -84,7 +86,7 @@ def _plan(args: argparse.Namespace, config: Any) -> Any:
         sizes = {"obs_size": probe.obs_size, "action_size": probe.action_size}
         probe.close()
     data = load_data(args.data, **sizes) if args.data else None
-    return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data)
+    return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data, args.chunk)
 
 
 def _show(args: argparse.Namespace, result: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ class Size:
     evals: int = 10
     seeds: int = 3
     data_steps: int = 300_000
-    """Of our SAC, whose last policy is the expert."""
+    """Of our SAC, whose best policy is the expert."""
     data_rows: int = 100_000
     """Of medium and of expert."""
     goals: bool = False

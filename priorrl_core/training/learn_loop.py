@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from priorrl_core.agents.heads import MeanMetrics
+from priorrl_core.agents.speed import SpeedConfig
 from priorrl_core.config import config_hash
 from priorrl_core.data.chunks import chunked
 from priorrl_core.data.transitions import Transition, TransitionReplay
@@ -27,7 +29,7 @@ from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.learn_files import LAST, Counters, load_state, save_best, save_state, write_run
 from priorrl_core.training.metrics_log import MetricsLog
-from priorrl_core.training.offline_online import OfflineOnlineLearner
+from priorrl_core.training.offline_online import EXACT, OfflineOnlineLearner
 from priorrl_core.training.step_loop import EVAL_STREAM, TRAIN_STREAM, episode_seed
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class LearnPlan:
     data: TransitionReplay | None = None
     chunk: int = 1
     """Steps of one decision (Q-chunking, arXiv 2507.07969); the agent's actions are that many times as long."""
+    speed: SpeedConfig = EXACT
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
@@ -89,9 +92,10 @@ class LearnLoop:
         if data is not None and plan.chunk > 1:
             data = chunked(data, plan.chunk, discount)
         obs_size, action_size = self._sizes(data)
-        self.learner = OfflineOnlineLearner(self.config, obs_size, action_size, plan.seed, data)
-        self.settings = config_hash(self.config, {"learner": self.learner.settings, "env": plan.env_name,
-                                             "offline_steps": plan.offline_steps})
+        self.learner = OfflineOnlineLearner(self.config, obs_size, action_size, plan.seed, data, plan.speed)
+        facts = {"learner": self.learner.settings, "env": plan.env_name, "offline_steps": plan.offline_steps}
+        threads = torch.get_num_threads()
+        self.settings = config_hash(self.config, facts if threads == 1 else {**facts, "threads": threads})
         self.counters, self.resumed_from = Counters(), ""
         self._metrics, self._expl, self._seconds, self._updates = MeanMetrics(), Episodes(), 0.0, 0
         self._open(resume)
@@ -119,7 +123,8 @@ class LearnLoop:
         plan = self.plan
         write_run(self.folder, self.learner, {"env": plan.env_name, "seed": plan.seed, "settings": self.settings,
                                               "offline_steps": plan.offline_steps, "online_steps": plan.online_steps,
-                                              "chunk": plan.chunk})
+                                              "chunk": plan.chunk, **asdict(plan.speed),
+                                              "threads": torch.get_num_threads()})
         self.log = MetricsLog(self.folder, self.counters.metric_rows)
 
     # ---- phases --------------------------------------------------------------------------------------

@@ -53,8 +53,9 @@ class Size:
     """Scripted demonstrations for ``ddpg_demos``."""
 
 
-#: Half the papers' width and batch: a quarter of the time, the same for all libraries.
-RUN = Size("", (128, 128), 128, online_steps=40_000, looks=8, data_steps=200_000)
+#: Half the papers' width and batch and few updates, so that an environment takes two hours; the same for all libraries.
+RUN = Size("", (128, 128), 128, offline_steps=10_000, heavy_steps=5_000, online_steps=20_000, looks=8,
+           data_steps=200_000)
 FETCH = Size("", (256, 256, 256), 256, 1e-3, random_steps=1000, evals=20, goals=True)
 SIZES = {
     "pendulum": Size("Pendulum-v1", (64, 64), 128, 1e-3, 3000, 3000, 4000, 500, 0.1, looks=8, data_steps=6000,

@@ -9,6 +9,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "residual": ("bench.residual", "residual RL on plugs and blocks (thesis Tables 3, 4, Figures 37 to 46)"),
     "env_speed": ("bench.env_speed", "environment steps per second beside robosuite's Sawyer"),
     "abm": ("bench.abm", "behaviour priors on mixed, conflicting data (Siegel et al. 2020, Table 6)"),
+    "online": ("bench.online", "from data to practice in a maze: IQL, AWAC, and what RLPD, WSRL, Q-chunking add"),
     "maze": ("bench.maze", "IQL's expectile, and AWAC and IQL going online, in a small maze (thesis Tables 2, 19)"),
     "learners": ("bench.learners", "returns of our learners beside d3rlpy and stable-baselines3 (issue 4)"),
     "latency": ("bench.latency", "camera image to residual command, as a ratio to a bare rclpy echo"),

@@ -1,7 +1,7 @@
 """The data that the learners' bench learns from: our own SAC, and what its policies do, as replays with a manifest.
 
-Named as in D4RL (arXiv 2004.07219): ``medium`` is a policy of about a third of the last one's return, counted from
-a random policy's; ``medium-replay`` all that was practised until then; ``expert`` the last policy. Policies act with
+Named as in D4RL (arXiv 2004.07219): ``expert`` is the policy of the best evaluation; ``medium`` one of about a third
+of its return, counted from a random policy's; ``medium-replay`` all that was practised until then. Policies act with
 their noise.
 """
 
@@ -76,7 +76,7 @@ def settings(size: Size) -> str:
 
 def _spent(size: Size) -> dict[str, Any]:
     names = ("env", "data_steps", "data_rows", "looks", "evals")
-    return {"seed": DATA_SEED, **{name: getattr(size, name) for name in names}}
+    return {"seed": DATA_SEED, "expert": "best evaluation", **{name: getattr(size, name) for name in names}}
 
 
 def manifest(env: str, quick: bool) -> dict[str, Any]:
@@ -119,9 +119,10 @@ def make(context: Context, env: str) -> None:
 
     practise(learner, world, DATA_SEED, size.data_steps, max(1, size.data_steps // (3 * size.looks)), look)
     chosen = medium([(step, score) for step, score, _ in shots], random)
-    sets = {"expert": rollout(learner, world, size.data_rows, 0)}
-    learner.agent.load_state_dict(shots[chosen][2])
-    sets["medium"] = rollout(learner, world, size.data_rows, 1)
+    best, sets = best_shot([score for _, score, _ in shots]), {}
+    for stream, (kind, index) in enumerate((("expert", best), ("medium", chosen))):
+        learner.agent.load_state_dict(shots[index][2])
+        sets[kind] = rollout(learner, world, size.data_rows, stream)
     sets["medium-replay"] = first_rows(learner.buffer.practised(), shots[chosen][0])
     for part in (world, judge):
         part.close()
@@ -129,8 +130,9 @@ def make(context: Context, env: str) -> None:
         "command": f"priorrl bench learners --only data,{env}{' --quick' if context.quick else ''}",
         "settings": settings(size), **_spent(size), "config": _config(size),
         "versions": versions(), "random_return": round(random, 3),
-        "expert_return": round(shots[-1][1], 3), "medium_return": round(shots[chosen][1], 3),
-        "medium_step": shots[chosen][0], "curve": [[step, round(score, 3)] for step, score, _ in shots],
+        "expert_return": round(shots[best][1], 3), "expert_step": shots[best][0],
+        "medium_return": round(shots[chosen][1], 3), "medium_step": shots[chosen][0],
+        "curve": [[step, round(score, 3)] for step, score, _ in shots],
         "sets": {kind: _written(where, kind, sets[kind]) for kind in KINDS}})  # fmt: skip
 
 
@@ -140,13 +142,18 @@ def _config(size: Size) -> dict[str, Any]:
 
 
 def medium(curve: Sequence[tuple[int, float]], random: float) -> int:
-    """The snapshot whose return, with a random policy's as 0 and the last one's as 1, is nearest to a third.
+    """The snapshot whose return, with a random policy's as 0 and the best one's as 1, is nearest to a third.
 
     The first of equals, and none after the best one: a learner that has fallen back is no beginner.
     """
-    best = int(np.argmax([score for _, score in curve]))
-    wanted = random + THIRD * (curve[-1][1] - random)
+    best = best_shot([score for _, score in curve])
+    wanted = random + THIRD * (curve[best][1] - random)
     return int(np.argmin([abs(score - wanted) for _, score in curve[:best + 1]]))
+
+
+def best_shot(scores: Sequence[float]) -> int:
+    """The first of the highest."""
+    return int(np.argmax(scores))
 
 
 def rollout(learner: OfflineOnlineLearner, env: ScaledEnv, rows: int, stream: int) -> TransitionReplay:

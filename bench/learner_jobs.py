@@ -44,7 +44,7 @@ class Size:
     evals: int = 10
     seeds: int = 3
     data_steps: int = 300_000
-    """Of our SAC, whose last policy is the expert."""
+    """Of our SAC, whose best policy is the expert."""
     data_rows: int = 100_000
     """Of medium and of expert."""
     goals: bool = False
@@ -53,13 +53,16 @@ class Size:
     """Scripted demonstrations for ``ddpg_demos``."""
 
 
+#: Half the papers' width and batch and few updates, so that an environment takes two hours; the same for all libraries.
+RUN = Size("", (128, 128), 128, offline_steps=10_000, heavy_steps=5_000, online_steps=20_000, looks=8,
+           data_steps=200_000)
 FETCH = Size("", (256, 256, 256), 256, 1e-3, random_steps=1000, evals=20, goals=True)
 SIZES = {
     "pendulum": Size("Pendulum-v1", (64, 64), 128, 1e-3, 3000, 3000, 4000, 500, 0.1, looks=8, data_steps=6000,
                      data_rows=10_000),
-    "hopper": Size("Hopper-v5"),
-    "halfcheetah": Size("HalfCheetah-v5"),
-    "walker2d": Size("Walker2d-v5", bear_sigma=20.0),
+    "hopper": replace(RUN, env="Hopper-v5"),
+    "halfcheetah": replace(RUN, env="HalfCheetah-v5"),
+    "walker2d": replace(RUN, env="Walker2d-v5", bear_sigma=20.0),
     "fetchreach": replace(FETCH, env="gymnasium_robotics:FetchReach-v4", online_steps=10_000, demos=20),
     "fetchpush": replace(FETCH, env="gymnasium_robotics:FetchPush-v4", online_steps=100_000),
     "fetchpickandplace": replace(FETCH, env="gymnasium_robotics:FetchPickAndPlace-v4", online_steps=150_000),

@@ -24,6 +24,18 @@ LAYOUT = ("########",
           "#.....G#",
           "########")
 """Rows from y = 0; S start, G goal."""
+TOWN = ("############",
+        "#....#.....#",
+        "#.##.#.###.#",
+        "#.#......#.#",
+        "#.#.####.#.#",
+        "#...#..#...#",
+        "#.#.#.####.#",
+        "#.#......#.#",
+        "#.####.#.#.#",
+        "#S...#.#..G#",
+        "############")
+"""57 free cells with ways round, the farthest 20 cells from the goal."""
 STEP = 0.5
 """Cells a step, at most, along each axis."""
 HORIZON = 100
@@ -34,10 +46,12 @@ SCATTER = 0.3
 class Maze(gym.Env):
     """Sees its position (x, y) in cells from the maze's middle, acts by a displacement in [-1, 1]^2 times ``STEP``.
 
-    A displacement into a wall is lost, each axis by itself. ``reset(options={"position": (x, y)})`` starts there.
+    A displacement into a wall is lost, each axis by itself. ``reset(options={"position": (x, y)})`` starts there;
+    with ``anywhere`` an episode starts in any free cell but the goal's.
     """
 
-    def __init__(self, layout: tuple[str, ...] = LAYOUT) -> None:
+    def __init__(self, layout: tuple[str, ...] = LAYOUT, anywhere: bool = False) -> None:
+        self.anywhere = anywhere
         self.free = np.array([[c != "#" for c in row] for row in layout])
         self.start, self.goal = (_find(layout, c) for c in "SG")
         self.middle = (np.array(self.free.shape[::-1]) - 1) / 2.0
@@ -47,9 +61,15 @@ class Maze(gym.Env):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict]:
         super().reset(seed=seed)
-        scattered = np.array(self.start) + self.np_random.uniform(-SCATTER, SCATTER, 2)
+        scattered = np.array(self._start_cell()) + self.np_random.uniform(-SCATTER, SCATTER, 2)
         self.point, self.age = np.array((options or {}).get("position", scattered), float), 0
         return self._seen(), {}
+
+    def _start_cell(self) -> Cell:
+        if not self.anywhere:
+            return self.start
+        cells = [(int(x), int(y)) for y, x in np.argwhere(self.free) if (x, y) != self.goal]
+        return cells[self.np_random.integers(len(cells))]
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         for axis, move in enumerate(np.clip(action, -1.0, 1.0) * STEP):
@@ -93,12 +113,12 @@ def _find(layout: tuple[str, ...], letter: str) -> Cell:
 
 
 def stitching_data(walks: int, seed: int, shown: int = 0, reach: int = 5, noise: float = 0.4,
-                   steps: int = 20) -> TransitionReplay:
+                   steps: int = 20, layout: tuple[str, ...] = LAYOUT) -> TransitionReplay:
     """Noisy walks from a random place to a cell at most ``reach`` cells off; start and goal lie far more apart.
 
     ``shown`` more go from the start to the goal, where they are given.
     """
-    env, rng = Maze(), np.random.default_rng(seed)
+    env, rng = Maze(layout), np.random.default_rng(seed)
     data, every = TransitionReplay(walks * steps + shown * HORIZON, (2,), 2), sorted(env.distances(env.start))
     for _ in range(walks):
         origin = every[rng.integers(len(every))]

@@ -29,6 +29,12 @@ def add_arguments(parser: Parser) -> None:
     for phase, what in (("offline", "updates on the data before practice"), ("online", "steps in the environment")):
         parser.add_argument(f"--{phase}-steps", type=whole_number(0, 10**9), default=0, metavar="N",
                             help=f"{what} (default 0)")
+    parser.add_argument("--chunk", type=whole_number(1, 1000), default=1, metavar="H",
+                        help="steps of one decision, carried out without a look in between (default 1)")
+    parser.add_argument("--threads", type=whole_number(0, 1024), default=1, metavar="N",
+                        help="of the learner; 0: the fastest of a short measurement (default 1)")
+    for option, what in (("bf16", "products between hidden layers in bfloat16"), ("compile", "compile IQL's loss")):
+        parser.add_argument(f"--{option}", action="store_true", help=f"{what}; see 'priorrl speedcheck'")
     parser.add_argument("--out", default="", metavar="DIR", help="folder of the run (default: a new one in runs)")
     parser.add_argument("--resume", action="store_true", help="go on in --out where it stopped")
     parser.add_argument("--collect", default="", metavar="FILE", help="write the practised transitions here: data")
@@ -39,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--resume needs --out, the folder to go on in")
     if not args.agent and not args.config:
         raise UserError("name an agent (--agent iql) or settings of your own (--config FILE.yaml)")
+    import torch
+
     from priorrl_core.training.learn_loop import LearnLoop
     from priorrl_core.training.runtime import configure_torch
 
@@ -46,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     config = _config(args)
     plan = _plan(args, config)
     folder, progress = Path(args.out) if args.out else new_run(Path("runs"), f"learn_{config.name}"), Progress()
+    configure_torch(_threads(args, config, plan, folder))
     loop = LearnLoop(config, plan, folder, args.resume, progress)
     if not loop.log.has_board:
         sys.stderr.write("metrics go to metrics.csv alone; 'pip install tensorboard' adds TensorBoard\n")
@@ -59,7 +68,8 @@ def run(args: argparse.Namespace) -> int:
     if args.collect:
         Path(args.collect).parent.mkdir(parents=True, exist_ok=True)
         loop.learner.buffer.practised().save(args.collect)
-    _show(args, {"out": str(folder), "agent": config.agent, "config": config.name, "seed": args.seed, **result})
+    _show(args, {"out": str(folder), "agent": config.agent, "config": config.name, "seed": args.seed,
+                 "threads": torch.get_num_threads(), **result})
     return 0
 
 
@@ -73,6 +83,7 @@ def _config(args: argparse.Namespace) -> Any:
 
 
 def _plan(args: argparse.Namespace, config: Any) -> Any:
+    from priorrl_core.agents.speed import SpeedConfig
     from priorrl_core.training.gym_env import ScaledEnv, open_env
     from priorrl_core.training.learn_files import load_data
     from priorrl_core.training.learn_loop import LearnPlan
@@ -84,7 +95,35 @@ def _plan(args: argparse.Namespace, config: Any) -> Any:
         sizes = {"obs_size": probe.obs_size, "action_size": probe.action_size}
         probe.close()
     data = load_data(args.data, **sizes) if args.data else None
-    return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data)
+    return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data, args.chunk,
+                     SpeedConfig(args.bf16, args.compile))
+
+
+def _threads(args: argparse.Namespace, config: Any, plan: Any, folder: Path) -> int:
+    """As told, as the run began, or measured."""
+    if args.threads:
+        return int(args.threads)
+    from priorrl_core.training.learn_files import run_threads
+    from priorrl_core.training.threads import fastest, measure
+
+    if begun := run_threads(folder) if args.resume else 0:
+        return begun
+    sizes = _sizes(plan)
+    rates = measure(config, *sizes)
+    sys.stderr.write("updates a second: " + ", ".join(f"{r:.0f} on {n} thread{'s' * (n > 1)}"
+                                                      for n, r in rates.items()) + f"; takes {fastest(rates)}\n")
+    return fastest(rates)
+
+
+def _sizes(plan: Any) -> tuple[int, int]:
+    """Of observation and action of one step."""
+    if plan.data is not None:
+        return plan.data.obs_shape[0], plan.data.action_size
+    from priorrl_core.training.gym_env import ScaledEnv
+
+    env = ScaledEnv(plan.make_env())
+    env.close()
+    return env.obs_size, env.action_size
 
 
 def _show(args: argparse.Namespace, result: dict[str, Any]) -> None:

@@ -116,7 +116,6 @@ def _lines(result: dict[str, Any]) -> list[str]:
                      f"({best['any']['rate'] / max(best['default'], 1e-9):.2f} times the default)")
     if result["load"] > 0.5 * result["cores"]:
         lines.append("the machine is busy: more than one thread can cost tenfold on it; run this when it is quiet")
-    lines.append("to set it: configure_torch(threads=N) of priorrl_core.training.runtime at the start, and "
-                 "speed_up(agent, SpeedConfig(bf16=..., compile=...)) of priorrl_core.agents.speed")
+    lines.append("to set it: 'priorrl learn --threads N --bf16 --compile'; --threads 0 measures the run's own agent")
     lines.append("one thread and float32 are the default: the same seed gives the same bits")
     return lines

@@ -31,6 +31,13 @@ def open_env(name: str, episode_steps: int = 0) -> gym.Env:
 class ScaledEnv:
     """Observations (D,) float32, actions (A,) in [-1, 1] for the environment's box; ConfigError for other spaces."""
 
+    gained = 0.0
+    """Reward of the last action, not discounted."""
+    steps = 1
+    """Environment steps of the last action."""
+    whole = True
+    """Off where a time limit cut the last action short: its outcome is not known."""
+
     def __init__(self, env: gym.Env) -> None:
         from gymnasium.spaces import Box, Dict, Tuple
         from gymnasium.wrappers import FlattenObservation
@@ -52,6 +59,7 @@ class ScaledEnv:
         """Next observation, reward, terminated, truncated, and the command (A,) in the environment's units."""
         command = self.command(action)
         obs, reward, terminated, truncated, _ = self.env.step(command.astype(self._dtype))
+        self.gained = float(reward)
         return self._seen(obs), float(reward), bool(terminated), bool(truncated), command
 
     def command(self, action: np.ndarray) -> np.ndarray:

@@ -100,6 +100,12 @@ def write_run(folder: Path, learner: OfflineOnlineLearner, facts: dict[str, Any]
     write_text(folder / RUN, json.dumps({**facts, **sizes, "config": asdict(learner.config)}, indent=1) + "\n")
 
 
+def run_threads(folder: Path) -> int:
+    """Threads that the run in ``folder`` began with; 0 where there is none."""
+    path = folder / RUN
+    return int(json.loads(path.read_text()).get("threads", 1)) if path.is_file() else 0
+
+
 def load_run_agent(folder: str | Path, which: str = "best") -> Agent:
     """The ``best``, ``last`` or ``backup`` agent of a run's folder, ready to act; DataError if it is not there."""
     folder = Path(folder)

@@ -11,21 +11,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from priorrl_core.agents.heads import MeanMetrics
+from priorrl_core.agents.speed import SpeedConfig
 from priorrl_core.config import config_hash
+from priorrl_core.data.chunks import chunked
 from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import ConfigError, UserError
+from priorrl_core.training.chunk_env import ChunkEnv, chunk_config, step_discount
 from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.learn_files import LAST, Counters, load_state, save_best, save_state, write_run
 from priorrl_core.training.metrics_log import MetricsLog
-from priorrl_core.training.offline_online import OfflineOnlineLearner
+from priorrl_core.training.offline_online import EXACT, OfflineOnlineLearner
 from priorrl_core.training.step_loop import EVAL_STREAM, TRAIN_STREAM, episode_seed
 
 if TYPE_CHECKING:
@@ -46,8 +50,13 @@ class LearnPlan:
     """None: offline alone, without evaluation."""
     env_name: str = ""
     data: TransitionReplay | None = None
+    chunk: int = 1
+    """Steps of one decision (Q-chunking, arXiv 2507.07969); the agent's actions are that many times as long."""
+    speed: SpeedConfig = EXACT
 
     def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ConfigError(f"a decision takes at least 1 step, not {self.chunk}; correct --chunk")
         if self.offline_steps and self.data is None:
             raise ConfigError("pretraining needs a data set; give --data or leave --offline-steps out")
         if self.online_steps and self.make_env is None:
@@ -76,22 +85,32 @@ class LearnLoop:
 
     def __init__(self, config: LearnConfig, plan: LearnPlan, folder: str | Path, resume: bool = False,
                  report: Report | None = None) -> None:
-        self.config, self.plan, self.folder = config, plan, Path(folder)
+        data, discount = plan.data, step_discount(config)
+        self.config, self.plan, self.folder = chunk_config(config, plan.chunk), plan, Path(folder)
         self._report = report or (lambda phase, done, total, note: None)
-        self._env, self._eval_env = (ScaledEnv(plan.make_env()) if plan.make_env else None for _ in range(2))
-        obs_size, action_size = self._sizes()
-        self.learner = OfflineOnlineLearner(config, obs_size, action_size, plan.seed, plan.data)
-        self.settings = config_hash(config, {"learner": self.learner.settings, "env": plan.env_name,
-                                             "offline_steps": plan.offline_steps})
+        self._env, self._eval_env = (self._open_env(discount) for _ in range(2))
+        if data is not None and plan.chunk > 1:
+            data = chunked(data, plan.chunk, discount)
+        obs_size, action_size = self._sizes(data)
+        self.learner = OfflineOnlineLearner(self.config, obs_size, action_size, plan.seed, data, plan.speed)
+        facts = {"learner": self.learner.settings, "env": plan.env_name, "offline_steps": plan.offline_steps}
+        threads = torch.get_num_threads()
+        self.settings = config_hash(self.config, facts if threads == 1 else {**facts, "threads": threads})
         self.counters, self.resumed_from = Counters(), ""
         self._metrics, self._expl, self._seconds, self._updates = MeanMetrics(), Episodes(), 0.0, 0
         self._open(resume)
 
-    def _sizes(self) -> tuple[int, int]:
+    def _open_env(self, discount: float) -> ScaledEnv | None:
+        if self.plan.make_env is None:
+            return None
+        env = ScaledEnv(self.plan.make_env())
+        return env if self.plan.chunk == 1 else ChunkEnv(env, self.plan.chunk, discount)
+
+    def _sizes(self, data: TransitionReplay | None) -> tuple[int, int]:
         if self._env is not None:
             return self._env.obs_size, self._env.action_size
-        assert self.plan.data is not None
-        return self.plan.data.obs_shape[0], self.plan.data.action_size
+        assert data is not None
+        return data.obs_shape[0], data.action_size
 
     def _open(self, resume: bool) -> None:
         """Makes the folder, or puts back what lies in it."""
@@ -103,7 +122,9 @@ class LearnLoop:
             self.counters, self.resumed_from = load_state(self.folder, self.learner, self.settings)
         plan = self.plan
         write_run(self.folder, self.learner, {"env": plan.env_name, "seed": plan.seed, "settings": self.settings,
-                                              "offline_steps": plan.offline_steps, "online_steps": plan.online_steps})
+                                              "offline_steps": plan.offline_steps, "online_steps": plan.online_steps,
+                                              "chunk": plan.chunk, **asdict(plan.speed),
+                                              "threads": torch.get_num_threads()})
         self.log = MetricsLog(self.folder, self.counters.metric_rows)
 
     # ---- phases --------------------------------------------------------------------------------------
@@ -148,12 +169,14 @@ class LearnLoop:
         while not done:
             action = learner.act(obs, explore=True)
             following, reward, terminated, truncated, command = self._env.step(action)
-            learner.add(Transition(obs, action, np.zeros_like(command), command, reward, following, terminated,
-                                   truncated and not terminated, learner.agent.updates, 0.0, self.settings))
-            self._learn()
-            obs, done, total, length = following, terminated or truncated, total + reward, length + 1
-            c.online += 1
-            if c.online % 100 == 0:
+            if self._env.whole:
+                learner.add(Transition(obs, action, np.zeros_like(command), command, reward, following, terminated,
+                                       truncated and not terminated, learner.agent.updates, 0.0, self.settings))
+                self._learn()
+            steps = self._env.steps
+            obs, done, total, length = following, terminated or truncated, total + self._env.gained, length + steps
+            c.online += steps
+            if c.online % 100 < steps:
                 self._report("online", min(c.online, self.plan.online_steps), self.plan.online_steps, self._note())
         c.episodes += 1
         self._expl.returns.append(total)
@@ -189,8 +212,8 @@ class LearnLoop:
             assert env is not None
             obs, total, length, done = env.reset(episode_seed(self.plan.seed, EVAL_STREAM, index)), 0.0, 0, False
             while not done:
-                obs, reward, terminated, truncated, _ = env.step(self.learner.act(obs, explore=False))
-                total, length, done = total + reward, length + 1, terminated or truncated
+                obs, _, terminated, truncated, _ = env.step(self.learner.act(obs, explore=False))
+                total, length, done = total + env.gained, length + env.steps, terminated or truncated
             out.returns.append(total)
             out.lengths.append(length)
         return out

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from priorrl_core.agents.speed import SpeedConfig, speed_up
 from priorrl_core.config import config_hash
 from priorrl_core.data.returns import return_range
 from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
@@ -17,20 +18,22 @@ from priorrl_core.training.learn_buffer import LearnBuffer
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.state import Tensors, load_training, prefixed, training_tensors, under
 
+EXACT = SpeedConfig()
+
 
 class OfflineOnlineLearner:
     """``act``, ``add`` and ``update``; its future is a function of ``tensors()`` and of what it is given."""
 
     def __init__(self, config: LearnConfig, obs_size: int, action_size: int, seed: int = 0,
-                 data: TransitionReplay | None = None) -> None:
+                 data: TransitionReplay | None = None, speed: SpeedConfig = EXACT) -> None:
         self.config, self.action_size = config, action_size
-        self.agent = make_agent(config, obs_size, action_size, seed)
+        self.agent = speed_up(make_agent(config, obs_size, action_size, seed), speed)
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
         self.reward_scale = _reward_scale(config, data)
         self.explorer = torch.Generator().manual_seed(seed + 1)
         self.sampler = torch.Generator().manual_seed(seed + 2)
-        self.settings = config_hash(config, {"obs": obs_size, "action": action_size, "seed": seed,
-                                             "data": self.buffer.data_digest()})
+        facts = {"obs": obs_size, "action": action_size, "seed": seed, "data": self.buffer.data_digest()}
+        self.settings = config_hash(config, facts if speed == EXACT else {**facts, "speed": dataclasses.asdict(speed)})
 
     def act(self, obs: np.ndarray, explore: bool) -> np.ndarray:
         """Action (A,) float32 in [-1, 1] of one observation (D,); without ``explore`` no random number is drawn."""

@@ -6,8 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from priorrl_core.agents.iql_state import IQLConfig
 from priorrl_core.cli.main import main
+from priorrl_core.training import threads
+from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.runtime import configure_torch
 
 SMALL = """name: small
 agent: iql
@@ -45,6 +50,25 @@ def test_collects_then_learns_from_it_and_goes_on(folder: Path, capsys: pytest.C
     assert result["agent"] == "iql" and result["best_return"] >= result["last_return"] and "goes on from" in err
     assert {"last.safetensors", "backup.safetensors", "best.safetensors", "metrics.csv",
             "run.json"} <= {p.name for p in Path("second").iterdir()}
+
+
+def test_threads_are_measured_told_and_kept_on_resuming(folder: Path, capsys: pytest.CaptureFixture[str],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    common = ("--config", "small.yaml", "--env", "Pendulum-v1", "--json", "--threads", "0", "--out", "one")
+    monkeypatch.setattr(threads, "measure", lambda *_: {1: 100.0, 2: 170.0})
+    assert learn(*common, "--online-steps", "50") == 0
+    monkeypatch.setattr(threads, "measure", lambda *_: pytest.fail("measured again"))
+    assert learn(*common, "--online-steps", "100", "--resume") == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["threads"] for line in out.splitlines() if line.startswith("{")] == [2, 2]
+    assert "100 on 1 thread, 170 on 2 threads; takes 2" in err
+    configure_torch()
+
+
+def test_threads_that_do_not_pay_are_not_taken() -> None:
+    assert threads.fastest({1: 100.0, 2: 109.0}) == threads.fastest({1: 100.0, 2: 50.0}) == 1
+    rates = threads.measure(LearnConfig("x", "iql", iql=IQLConfig(hidden=(8, 8)), batch_size=8), 3, 1, 0.1)
+    assert set(rates) == {1, threads.cores()} and min(rates.values()) > 0.0 and torch.get_num_threads() == 1
 
 
 CASES = [

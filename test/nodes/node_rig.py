@@ -34,6 +34,7 @@ class Rig:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.processes: list[subprocess.Popen] = []
+        self.clients: dict[str, Any] = {}
 
     def start(self, name: str, *, wrap: list[str] | None = None, **parameters: Any) -> subprocess.Popen:
         """``python -m priorrl_nodes.<name>`` with parameters; its output goes to <folder>/<name>.log."""
@@ -75,18 +76,37 @@ class Rig:
         return self.spin_until(lambda: publisher.get_subscription_count() >= readers, seconds)
 
     def call(self, kind: type, service: str, request: Any, seconds: float = 20.0) -> Any:
-        client = self.node.create_client(kind, service)
-        assert self.spin_until(client.service_is_ready, seconds), f"service {service} did not appear"
+        client = self._client(kind, service, seconds)
         future = client.call_async(request)
         assert self.spin_until(future.done, seconds), f"service {service} did not answer"
         return future.result()
 
+    def _client(self, kind: type, service: str, seconds: float) -> Any:
+        """The one client of a service, once the service is there."""
+        if service not in self.clients:
+            self.clients[service] = self.node.create_client(kind, service)
+        assert self.spin_until(self.clients[service].service_is_ready, seconds), f"service {service} did not appear"
+        return self.clients[service]
+
     def set_parameter(self, node: str, name: str, value: Any) -> Any:
-        """The SetParametersResult of one parameter."""
+        """The SetParametersResult of one parameter.
+
+        Asked again every 5 s, twice is as once: rmw_fastrtps drops an answer whose client it has not discovered
+        within 100 ms.
+        """
         from rcl_interfaces.srv import SetParameters
 
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-        return self.call(SetParameters, f"{node}/set_parameters", request).results[0]
+        client = self._client(SetParameters, f"{node}/set_parameters", 20.0)
+        for _ in range(4):
+            future = client.call_async(request)
+            if self.spin_until(future.done, 5.0):
+                return future.result().results[0]
+        raise AssertionError(f"{node}/set_parameters did not answer; its log ends:\n{self._log_end(node)}")
+
+    def _log_end(self, name: str) -> str:
+        path = self.folder / f"{name}.log"
+        return path.read_text()[-2000:] if path.is_file() else "(it wrote none here)"
 
     def kill(self, process: subprocess.Popen) -> None:
         process.send_signal(signal.SIGKILL)

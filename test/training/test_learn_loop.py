@@ -20,6 +20,7 @@ from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig
 from priorrl_core.agents.sac import SACConfig
 from priorrl_core.agents.sacfd import SACfDConfig
+from priorrl_core.agents.speed import SpeedConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.data.tensor_files import read_tensors
 from priorrl_core.data.transitions import TransitionReplay
@@ -99,6 +100,17 @@ def test_interrupted_and_resumed_is_the_uninterrupted_run_bit_for_bit(agent, tmp
     assert (second.counters.offline, second.counters.online) == (25, 20)
     second.run()
     assert content(tmp_path / "twice") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("changes", [{"chunk": 2}, {"speed": SpeedConfig(bf16=True)}], ids=["chunk", "bf16"])
+def test_decisions_of_two_steps_and_bfloat16_resume_bit_for_bit_and_not_as_the_other(changes, tmp_path):
+    settings, what = config("sac", sampling="symmetric", random_steps=5), plan(**changes)
+    LearnLoop(settings, what, tmp_path / "whole").run()
+    cut_short(tmp_path / "cut", settings, what, "online", 33)
+    with pytest.raises(DataError, match="of other settings"):
+        LearnLoop(settings, plan(), tmp_path / "cut", resume=True)
+    LearnLoop(settings, what, tmp_path / "cut", resume=True).run()
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
 def cut_resumed(folder: Path, settings: LearnConfig, at: int) -> None:

@@ -47,7 +47,7 @@ class KLBEAR(SVG):
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
-        """Of ``action_samples`` actions of the policy the one (B, A) of the highest Q; for evaluation of a fixed seed."""
+        """Of some actions of the policy the one (B, A) of the highest Q; for evaluation of a fixed seed."""
         features = self.encoder(obs)
         if deterministic or generator is None:
             generator = torch.Generator().manual_seed(0)

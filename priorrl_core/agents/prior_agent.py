@@ -137,7 +137,8 @@ class PriorAgent(Agent):
         fixed, next_value = features.detach(), self.value(next_features, task)
         critic = self._critic_loss(batch, features, next_value, task)
         prior, kept = self._prior_loss(batch, fixed, task, next_value.unflatten(0, batch.valid.shape)[:, -1])
-        improvement, metrics = torch.zeros(()), {}
+        improvement: Tensor = torch.zeros(())
+        metrics: dict[str, Tensor] = {}
         if self.config.epsilon > 0.0:
             rows = Steps(fixed[steps], batch.action.flatten(0, 1)[steps], task[steps])
             improvement, metrics = self.improvement(rows)

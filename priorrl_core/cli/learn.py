@@ -84,14 +84,15 @@ def _config(args: argparse.Namespace) -> Any:
 
 def _plan(args: argparse.Namespace, config: Any) -> Any:
     from priorrl_core.agents.speed import SpeedConfig
-    from priorrl_core.training.gym_env import ScaledEnv, open_env
+    from priorrl_core.training.goal_env import open_scaled
+    from priorrl_core.training.gym_env import open_env
     from priorrl_core.training.learn_files import load_data
     from priorrl_core.training.learn_loop import LearnPlan
 
     make_env, sizes = None, {}
     if args.env:
         make_env = partial(open_env, args.env, config.episode_steps)
-        probe = ScaledEnv(make_env())
+        probe = open_scaled(make_env(), config.her is not None)
         sizes = {"obs_size": probe.obs_size, "action_size": probe.action_size}
         probe.close()
     data = load_data(args.data, **sizes) if args.data else None

@@ -37,6 +37,8 @@ class ScaledEnv:
     """Environment steps of the last action."""
     whole = True
     """Off where a time limit cut the last action short: its outcome is not known."""
+    success: float | None = None
+    """What an environment with goals says of the last step."""
 
     def __init__(self, env: gym.Env) -> None:
         from gymnasium.spaces import Box, Dict, Tuple

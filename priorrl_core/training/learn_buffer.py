@@ -18,6 +18,7 @@ class LearnBuffer:
 
     def __init__(self, capacity: int, obs_size: int, action_size: int, data: TransitionReplay | None = None) -> None:
         self.capacity, self.added, self.prior = capacity, 0, 0 if data is None else data.size
+        self.prior_added = 0 if data is None else data.added
         self.table = TransitionReplay(self.prior + capacity, (obs_size,), action_size)
         if data is not None:
             for name, column in self.table.columns.items():

@@ -16,6 +16,7 @@ from priorrl_core.agents.sac import SACConfig
 from priorrl_core.agents.sacfd import SACfDConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.config import config_dir, load
+from priorrl_core.data.her import HERConfig
 from priorrl_core.errors import ConfigError, nearest
 
 
@@ -59,6 +60,8 @@ class LearnConfig:
     return_range: bool = False
     """Divides ``reward_scale`` by the data's best minus its worst episode return (appendix E, locomotion; the authors'
     public code also has ``reward_scale`` 1000)."""
+    her: HERConfig | None = None
+    """Hindsight, in environments with goals (observations of gymnasium-robotics' form); null: none. In others no."""
     episode_steps: int = 0
     """Time limit of an episode; 0: the environment's own."""
     offline_epoch: int = 5000

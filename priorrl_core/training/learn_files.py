@@ -95,8 +95,7 @@ def _copy(path: Path, other: Path) -> None:
 
 def write_run(folder: Path, learner: OfflineOnlineLearner, facts: dict[str, Any]) -> None:
     """``run.json``."""
-    table = learner.buffer.table
-    sizes = {"obs_size": table.obs_shape[0], "action_size": table.action_size}
+    sizes = {"obs_size": learner.obs_size, "action_size": learner.action_size}
     write_text(folder / RUN, json.dumps({**facts, **sizes, "config": asdict(learner.config)}, indent=1) + "\n")
 
 

@@ -25,6 +25,7 @@ from priorrl_core.data.chunks import chunked
 from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import ConfigError, UserError
 from priorrl_core.training.chunk_env import ChunkEnv, chunk_config, step_discount
+from priorrl_core.training.goal_env import GoalEnv, open_scaled
 from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.learn_files import LAST, Counters, load_state, save_best, save_state, write_run
@@ -71,13 +72,23 @@ class Episodes:
 
     returns: list[float] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    successes: list[float] = field(default_factory=list)
+    """Of the last steps, where the environment has goals."""
 
     def means(self, name: str) -> dict[str, float]:
-        """``name/return``, ``name/return_std``, ``name/length``, ``name/episodes``."""
+        """``name/return``, ``name/return_std``, ``name/length``, ``name/episodes``; with goals ``name/success``."""
         if not self.returns:
             return {}
+        success = {f"{name}/success": float(np.mean(self.successes))} if self.successes else {}
         return {f"{name}/return": float(np.mean(self.returns)), f"{name}/return_std": float(np.std(self.returns)),
-                f"{name}/length": float(np.mean(self.lengths)), f"{name}/episodes": len(self.returns)}
+                f"{name}/length": float(np.mean(self.lengths)), f"{name}/episodes": len(self.returns), **success}
+
+    def add(self, total: float, length: int, success: float | None) -> None:
+        """One episode."""
+        self.returns.append(total)
+        self.lengths.append(length)
+        if success is not None:
+            self.successes.append(success)
 
 
 class LearnLoop:
@@ -92,7 +103,8 @@ class LearnLoop:
         if data is not None and plan.chunk > 1:
             data = chunked(data, plan.chunk, discount)
         obs_size, action_size = self._sizes(data)
-        self.learner = OfflineOnlineLearner(self.config, obs_size, action_size, plan.seed, data, plan.speed)
+        goals = self._env.goal_task() if isinstance(self._env, GoalEnv) else None
+        self.learner = OfflineOnlineLearner(self.config, obs_size, action_size, plan.seed, data, plan.speed, goals)
         facts = {"learner": self.learner.settings, "env": plan.env_name, "offline_steps": plan.offline_steps}
         threads = torch.get_num_threads()
         self.settings = config_hash(self.config, facts if threads == 1 else {**facts, "threads": threads})
@@ -103,7 +115,9 @@ class LearnLoop:
     def _open_env(self, discount: float) -> ScaledEnv | None:
         if self.plan.make_env is None:
             return None
-        env = ScaledEnv(self.plan.make_env())
+        if self.config.her is not None and self.plan.chunk > 1:
+            raise ConfigError("hindsight ('her') and --chunk do not go together; leave one out")
+        env = open_scaled(self.plan.make_env(), self.config.her is not None)
         return env if self.plan.chunk == 1 else ChunkEnv(env, self.plan.chunk, discount)
 
     def _sizes(self, data: TransitionReplay | None) -> tuple[int, int]:
@@ -179,8 +193,7 @@ class LearnLoop:
             if c.online % 100 < steps:
                 self._report("online", min(c.online, self.plan.online_steps), self.plan.online_steps, self._note())
         c.episodes += 1
-        self._expl.returns.append(total)
-        self._expl.lengths.append(length)
+        self._expl.add(total, length, self._env.success)
 
     def _learn(self) -> None:
         begin = time.perf_counter()
@@ -214,8 +227,7 @@ class LearnLoop:
             while not done:
                 obs, _, terminated, truncated, _ = env.step(self.learner.act(obs, explore=False))
                 total, length, done = total + env.gained, length + env.steps, terminated or truncated
-            out.returns.append(total)
-            out.lengths.append(length)
+            out.add(total, length, env.success)
         return out
 
     def _note(self) -> str:

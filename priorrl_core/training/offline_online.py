@@ -14,6 +14,7 @@ from priorrl_core.data.returns import return_range
 from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
 from priorrl_core.errors import ConfigError
 from priorrl_core.training.agent_factory import make_agent
+from priorrl_core.training.hindsight import GoalTask, Hindsight
 from priorrl_core.training.learn_buffer import LearnBuffer
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.state import Tensors, load_training, prefixed, training_tensors, under
@@ -25,10 +26,13 @@ class OfflineOnlineLearner:
     """``act``, ``add`` and ``update``; its future is a function of ``tensors()`` and of what it is given."""
 
     def __init__(self, config: LearnConfig, obs_size: int, action_size: int, seed: int = 0,
-                 data: TransitionReplay | None = None, speed: SpeedConfig = EXACT) -> None:
+                 data: TransitionReplay | None = None, speed: SpeedConfig = EXACT, goals: GoalTask | None = None
+                 ) -> None:
         self.config, self.action_size = config, action_size
-        self.agent = speed_up(make_agent(config, obs_size, action_size, seed), speed)
+        self.obs_size = obs_size - (goals.size if goals else 0)
+        self.agent = speed_up(make_agent(config, self.obs_size, action_size, seed), speed)
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
+        self.hindsight = _hindsight(self.buffer, config, goals)
         self.reward_scale = _reward_scale(config, data)
         self.explorer = torch.Generator().manual_seed(seed + 1)
         self.sampler = torch.Generator().manual_seed(seed + 2)
@@ -36,15 +40,20 @@ class OfflineOnlineLearner:
         self.settings = config_hash(config, facts if speed == EXACT else {**facts, "speed": dataclasses.asdict(speed)})
 
     def act(self, obs: np.ndarray, explore: bool) -> np.ndarray:
-        """Action (A,) float32 in [-1, 1] of one observation (D,); without ``explore`` no random number is drawn."""
+        """Action (A,) float32 in [-1, 1] of one observation (D,); without ``explore`` no random number is drawn.
+
+        With goals the observation is (D + 2 G,) as ``hindsight`` has it, and what is achieved is cut off.
+        """
         if explore and self.buffer.added < self.config.random_steps:
             return (torch.rand(self.action_size, generator=self.explorer) * 2.0 - 1.0).numpy()
-        seen = torch.from_numpy(obs[None])
+        seen = torch.from_numpy(obs[None, :self.obs_size])
         return self.agent.act(seen, not explore, self.explorer)[0].numpy()
 
     def add(self, transition: Transition) -> None:
         """Stores one step of practice; DataError names a field that is misshapen, not finite or out of range."""
         self.buffer.add(transition)
+        if self.hindsight is not None:
+            self.hindsight.added(transition.terminated or transition.truncated)
 
     def pretrain(self) -> dict[str, Tensor]:
         """One gradient step on the data; detached metrics."""
@@ -65,7 +74,8 @@ class OfflineOnlineLearner:
         rows, demos = buffer.rows(c.batch_size, share, self.sampler), c.demo_rows if buffer.prior else 0
         if demos:
             rows = torch.cat([rows, buffer.data_rows(demos, self.sampler)])
-        batch = buffer.batch(rows, demos)
+        batch = (buffer.batch(rows, demos) if self.hindsight is None
+                 else self.hindsight.batch(rows, demos, self.sampler))
         if (self.reward_scale, c.reward_shift) == (1.0, 0.0):
             return batch
         return dataclasses.replace(batch, reward=batch.reward * self.reward_scale + c.reward_shift)
@@ -88,6 +98,16 @@ class OfflineOnlineLearner:
         self.explorer.set_state(tensors["explorer"])
         self.sampler.set_state(tensors["sampler"])
         self.buffer.load(under("practice", tensors), buffer_header)
+        if self.hindsight is not None:
+            self.hindsight.recount()
+
+
+def _hindsight(buffer: LearnBuffer, config: LearnConfig, goals: GoalTask | None) -> Hindsight | None:
+    if config.her is None:
+        return None
+    if goals is None:
+        raise ConfigError("hindsight ('her') needs the environment, which judges goals; give --env or leave 'her' out")
+    return Hindsight(buffer, config.her, goals)
 
 
 def _reward_scale(config: LearnConfig, data: TransitionReplay | None) -> float:

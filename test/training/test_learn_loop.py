@@ -305,7 +305,7 @@ def test_online_ends_above_offline_and_loses_less_than_a_tenth_on_the_way(agent,
 
 
 def test_presets_are_named_as_their_files_and_make_an_agent():
-    assert set(SMALL) | {"rlpd", "wsrl"} == set(list_agents())
+    assert set(SMALL) | {"rlpd", "wsrl", "ddpg_her"} == set(list_agents())
     for name in list_agents():
         settings = load_learn_config(name)
         agent = make_agent(settings, 3, 2, 0)

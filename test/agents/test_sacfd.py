@@ -49,6 +49,9 @@ def test_6_13_cloning_is_the_squashed_policys_log_likelihood_but_for_a_constant(
     assert torch.allclose(got, wanted.mean(), atol=1e-5)
     edge = agent.cloning_loss(rows.obs, torch.ones_like(rows.action))
     assert torch.isfinite(edge)
+    features = rows.obs.clone().requires_grad_()
+    agent.cloning_loss(features, rows.action).backward()
+    assert features.grad is None and all(p.grad is not None for p in agent.actor.parameters())
 
 
 def test_6_13_cloning_learns_mean_and_spread_of_the_data():

@@ -11,6 +11,7 @@ from priorrl_core.agents.bc import BCConfig
 from priorrl_core.data.formats.reading import ReadOptions
 from priorrl_core.data.formats.replay import read
 from priorrl_core.data.returns import episode_returns
+from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import ConfigError, DataError
 from priorrl_core.training.cloned_data import CLONE_HASH, CloneRecipe, appended, clone_and_collect, load_recipe
 from priorrl_core.training.gym_env import ScaledEnv
@@ -62,8 +63,18 @@ def test_6_12_same_seed_same_data_and_the_clone_explores(demos):
     assert len(np.unique(starts, axis=0)) == 9
 
 
+def test_6_12_joined_rows_keep_their_configurations():
+    one, two = (TransitionReplay(2, (1,), 1) for _ in range(2))
+    for replay, names in ((one, "ab"), (two, "cba")):
+        for name in names:
+            replay.add(Transition(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1), 0.0, np.zeros(1), False,
+                                  config_hash=name))
+    both = appended(one, two)
+    assert [both.config_hashes[i] for i in both.columns["config"]] == ["a", "b", "b", "a"]  # c gave way
+
+
 def test_6_12_too_few_or_foreign_demonstrations_are_refused(demos):
     with pytest.raises(DataError, match="holds 8 episodes, 9 are wanted"):
         made(demos, CloneRecipe(9, 1, 10, 8))
     with pytest.raises(DataError, match="of this environment"):
-        appended(mixed_data(2), type(mixed_data(2))(3, (5,), 2))
+        appended(mixed_data(2), TransitionReplay(3, (5,), 2))

@@ -51,6 +51,9 @@ class LearnConfig:
     """Update-to-data ratio while practising; below 1: not after every step."""
     random_steps: int = 0
     """First online steps, with uniformly random actions."""
+    exploration_std: float = 0.0
+    """Of Gaussian noise added to each action of practice, beside the agent's own exploration; 0.03 in thesis appendix E
+    for IQL on the hand."""
     warm_steps: int = 0
     """First online steps without updates: the policy acts as it is (WSRL), or at random for ``random_steps``."""
     reward_scale: float = 1.0
@@ -74,7 +77,7 @@ class LearnConfig:
         for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("demo_rows", "updates_per_step", "random_steps", "warm_steps", "episode_steps"):
+        for name in ("demo_rows", "updates_per_step", "random_steps", "exploration_std", "warm_steps", "episode_steps"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0")
         if not 0.0 <= self.prior_share <= 1.0:

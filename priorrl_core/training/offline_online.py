@@ -47,7 +47,11 @@ class OfflineOnlineLearner:
         if explore and self.buffer.added < self.config.random_steps:
             return (torch.rand(self.action_size, generator=self.explorer) * 2.0 - 1.0).numpy()
         seen = torch.from_numpy(obs[None, :self.obs_size])
-        return self.agent.act(seen, not explore, self.explorer)[0].numpy()
+        action = self.agent.act(seen, not explore, self.explorer)[0]
+        if explore and self.config.exploration_std > 0.0:
+            noise = torch.randn(self.action_size, generator=self.explorer)
+            action = (action + self.config.exploration_std * noise).clamp(-1.0, 1.0)
+        return action.numpy()
 
     def add(self, transition: Transition) -> None:
         """Stores one step of practice; DataError names a field that is misshapen, not finite or out of range."""

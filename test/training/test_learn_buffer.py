@@ -9,6 +9,7 @@ import pytest
 import torch
 from point_learn import mixed_data
 
+from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig
 from priorrl_core.data.transitions import Transition
 from priorrl_core.errors import DataError
@@ -110,6 +111,27 @@ def test_update_ratio_and_warm_start(ratio, warm, expected):
         learner.add(step())
         done.append(len(learner.practise()))
     assert done == expected and learner.agent.updates == sum(expected)
+
+
+def test_7_12_one_update_a_step_and_the_buffer_grows_by_as_much():
+    own = OfflineOnlineLearner(CONFIG, 2, 2, 0, mixed_data(4))
+    for _ in range(7):
+        own.pretrain()
+    for count in range(1, 6):
+        own.add(step())
+        own.practise()
+        assert own.agent.updates == 7 + count and own.buffer.practice == count and own.buffer.prior == 40
+
+
+def test_7_12_noise_of_practice_beside_the_agents_own():
+    """Deterministic but for the noise; none of it where the agent is evaluated."""
+    quiet = {"agent": "ddpg", "ddpg": DDPGConfig(hidden=(8, 8), random_probability=0.0, exploration_range=0.0)}
+    own = OfflineOnlineLearner(dataclasses.replace(CONFIG, **quiet, exploration_std=0.03), 2, 2)
+    obs = np.full(2, 0.1, np.float32)
+    away = np.stack([own.act(obs, True) for _ in range(4000)]) - own.act(obs, False)
+    assert away.std(0) == pytest.approx([0.03, 0.03], rel=0.05) and np.abs(away.mean(0)).max() < 0.002
+    loud = OfflineOnlineLearner(dataclasses.replace(CONFIG, **quiet, exploration_std=9.0), 2, 2)
+    assert max(np.abs(loud.act(obs, True)).max() for _ in range(20)) == 1.0
 
 
 def test_without_retention_practice_alone_is_sampled():

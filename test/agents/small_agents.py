@@ -10,10 +10,13 @@ from priorrl_core.agents.bc import BC, BCConfig
 from priorrl_core.agents.bcq import BCQ, BCQConfig
 from priorrl_core.agents.bear import BEAR, BEARConfig
 from priorrl_core.agents.ddpg import DDPG, DDPGConfig
+from priorrl_core.agents.iql_ablations import IQLAblation, IQLAblationConfig
 from priorrl_core.agents.iql_state import IQL, IQLConfig
+from priorrl_core.agents.kl_bear import KLBEAR, KLBEARConfig
 from priorrl_core.agents.mpo import MPO, MPOConfig
 from priorrl_core.agents.networks import EnsembleMLP
 from priorrl_core.agents.sac import SAC, SACConfig
+from priorrl_core.agents.sacfd import SACfD, SACfDConfig
 from priorrl_core.agents.svg import SVG, SVGConfig
 from priorrl_core.agents.td3 import TD3, TD3Config
 from priorrl_core.data.snippets import SnippetBatch
@@ -48,6 +51,15 @@ def iql(seed: int = 0, size: int = 2, **config) -> IQL:
     return IQL(IQLConfig(**quick), StateEncoder(size), 2, seed)
 
 
+def iql_ablation(seed: int = 0, size: int = 2, **config) -> IQLAblation:
+    quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
+    return IQLAblation(IQLAblationConfig(**quick), StateEncoder(size), 2, seed)
+
+
+def sacfd(seed: int = 0, size: int = 2, **config) -> SACfD:
+    return SACfD(SACfDConfig(**{**FAST, "alpha_init": 0.2, **config}), StateEncoder(size), 2, seed)
+
+
 def ddpg(seed: int = 0, size: int = 2, **config) -> DDPG:
     quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
     return DDPG(DDPGConfig(**quick), StateEncoder(size), 2, seed)
@@ -78,6 +90,10 @@ def mpo(seed: int = 0, size: int = 2, hidden: tuple[int, ...] = (32, 32), **conf
 
 def svg(seed: int = 0, size: int = 2, hidden: tuple[int, ...] = (32, 32), **config) -> SVG:
     return SVG(SVGConfig(**{**PRIOR_FAST, **layers(hidden), **config}), StateEncoder(size), 2, seed)
+
+
+def kl_bear(seed: int = 0, size: int = 2, hidden: tuple[int, ...] = (32, 32), **config) -> KLBEAR:
+    return KLBEAR(KLBEARConfig(**{**PRIOR_FAST, **layers(hidden), **config}), StateEncoder(size), 2, seed)
 
 
 def snippets(rows: int = 6, length: int = 3, seed: int = 0, tasks: int = 1) -> SnippetBatch:

@@ -4,19 +4,13 @@ import math
 
 import pytest
 import torch
-from small_agents import FAST, batch, copies, iql, make_linear, moved
+from small_agents import batch, copies, iql, iql_ablation, make_linear, moved
 
-from priorrl_core.agents.iql_ablations import IQLAblation, IQLAblationConfig
-from priorrl_core.perception.small_encoder import StateEncoder
-
-
-def ablation(seed: int = 0, **config) -> IQLAblation:
-    quick = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3, **config}
-    return IQLAblation(IQLAblationConfig(**quick), StateEncoder(2), 2, seed)
+from priorrl_core.agents.iql_ablations import IQLAblationConfig
 
 
 def test_7_14_with_nothing_taken_away_it_is_iql_to_the_bit():
-    plain, own = iql(), ablation()
+    plain, own = iql(), iql_ablation()
     for i in range(5):
         one, two = plain.update(batch(seed=i)), own.update(batch(seed=i))
         assert all(torch.equal(one[name], two[name]) for name in one)
@@ -24,7 +18,7 @@ def test_7_14_with_nothing_taken_away_it_is_iql_to_the_bit():
 
 
 def test_7_14_one_critic_has_no_lower_one():
-    agent, rows = ablation(critics=1, expectile=0.9, inverse_temperature=1.0, discount=0.5), batch(1)
+    agent, rows = iql_ablation(critics=1, expectile=0.9, inverse_temperature=1.0, discount=0.5), batch(1)
     make_linear(agent.critics.target, torch.zeros(1, 4), torch.tensor([3.0]))
     make_linear(agent.v, torch.zeros(1, 2), torch.tensor([1.0]))
     losses = agent.losses(rows)
@@ -36,7 +30,7 @@ def test_7_14_one_critic_has_no_lower_one():
 
 
 def test_7_14_sampled_value_is_the_mean_lower_target_critic_of_the_policys_actions():
-    agent = ablation(value="sampled", value_samples=4000)
+    agent = iql_ablation(value="sampled", value_samples=4000)
     slopes = torch.tensor([[1.0, 0.0, 2.0, 0.0], [1.0, 0.0, 2.0, 0.0]])
     make_linear(agent.critics.target, slopes, torch.tensor([0.5, 9.0]))
     make_linear(agent.critics.online, torch.zeros(2, 4), torch.tensor([70.0, 70.0]))
@@ -51,7 +45,7 @@ def test_7_14_sampled_value_is_the_mean_lower_target_critic_of_the_policys_actio
 
 
 def test_7_14_sampled_value_trains_no_v_and_makes_target_and_weight():
-    agent, rows = ablation(value="sampled"), batch()
+    agent, rows = iql_ablation(value="sampled"), batch()
     before = copies(agent.v.parameters())
     names = set(agent.update(rows))
     assert not moved(before, agent.v.parameters()) and names == set(iql().update(rows))

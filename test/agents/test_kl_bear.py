@@ -6,18 +6,12 @@ import pytest
 import torch
 from offline import mixed_episodes
 from reach import STARTS, evaluate
-from small_agents import PRIOR_FAST, copies, layers, moved, mpo, snippets, svg
+from small_agents import copies, kl_bear, moved, mpo, snippets, svg
 from test_prior_agents import set_law, steps, touched
 
-from priorrl_core.agents.kl_bear import KLBEAR, KLBEARConfig, best_value
+from priorrl_core.agents.kl_bear import KLBEARConfig, best_value
 from priorrl_core.agents.mpo import MPOConfig
 from priorrl_core.data.snippets import SnippetSampler
-from priorrl_core.perception.small_encoder import StateEncoder
-
-
-def kl_bear(seed: int = 0, **config) -> KLBEAR:
-    return KLBEAR(KLBEARConfig(**{**PRIOR_FAST, **layers((32, 32)), **config}), StateEncoder(2), 2, seed)
-
 
 # ---- BEAR with a KL bound ----------------------------------------------------------------------------
 

@@ -4,7 +4,21 @@ from functools import partial
 
 import pytest
 import torch
-from small_agents import awac, batch, bc, bcq, bear, ddpg, iql, mpo, snippets, svg
+from small_agents import (
+    awac,
+    batch,
+    bc,
+    bcq,
+    bear,
+    ddpg,
+    iql,
+    iql_ablation,
+    kl_bear,
+    mpo,
+    sacfd,
+    snippets,
+    svg,
+)
 
 from priorrl_core.agents.awac import AWACConfig
 from priorrl_core.agents.bc import BCConfig
@@ -24,6 +38,10 @@ AGENTS = {
     "mpo": (partial(mpo, target_period=5), snippets), "svg": (partial(svg, target_period=5), snippets),
     "mpo of 3 tasks": (partial(mpo, tasks=3), partial(snippets, tasks=3)),
     "bcq": (bcq, batch), "bear": (partial(bear, warm_updates=6), batch),
+    "mpo of epsilon 0": (partial(mpo, epsilon=0.0, target_period=5), snippets),
+    "kl_bear": (partial(kl_bear, target_period=5), snippets),
+    "sacfd": (partial(sacfd, clone_updates=3, bc_weight=1.0, q_filter=True), partial(batch, demos=3)),
+    "iql with sampled V": (partial(iql_ablation, value="sampled", critics=1), batch),
     "svg without prior": (partial(svg, prior="none"), snippets),
 }  # fmt: skip
 EVERY = pytest.mark.parametrize(("make", "feed"), AGENTS.values(), ids=AGENTS)
@@ -95,7 +113,7 @@ def test_seed_makes_the_agent_and_leaves_the_global_generator_alone(make, feed):
     (AWACConfig, {"gaussian": {"dropout": 1.0}}), (AWACConfig, {"gaussian": {"log_std_init": 3.0}}),
     (DDPGConfig, {"l2": -1.0}), (DDPGConfig, {"random_probability": 2.0}), (DDPGConfig, {"return_range": [1.0, 0.0]}),
     (MPOConfig, {"epsilon_mean": 0.0}), (MPOConfig, {"prior": "abn"}), (MPOConfig, {"tasks": 0}),
-    (SVGConfig, {"epsilon": 0.0}), (SVGConfig, {"policy_trunk": []}), (SVGConfig, {"discount": 1.0}),
+    (SVGConfig, {"epsilon": -0.1}), (SVGConfig, {"policy_trunk": []}), (SVGConfig, {"discount": 1.0}),
     (BCQConfig, {"phi": -0.1}), (BCQConfig, {"lam": 1.5}), (BCQConfig, {"vae_hidden": []}),
     (BEARConfig, {"sigma": 0.0}), (BEARConfig, {"kernel": "laplacien"}), (BEARConfig, {"log_alpha_init": 11.0}),
     (IQLConfig, {"expectile": 1.0}), (IQLConfig, {"inverse_temperature": -1.0}),

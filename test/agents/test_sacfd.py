@@ -4,14 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from small_agents import FAST, batch, copies, moved, sac
-
-from priorrl_core.agents.sacfd import SACfD, SACfDConfig
-from priorrl_core.perception.small_encoder import StateEncoder
-
-
-def sacfd(seed: int = 0, **config) -> SACfD:
-    return SACfD(SACfDConfig(**{**FAST, "alpha_init": 0.2, **config}), StateEncoder(2), 2, seed)
+from small_agents import batch, copies, moved, sac, sacfd
 
 
 def actor_gradient(agent, rows, loss):

@@ -53,7 +53,8 @@ class _Least(torch.autograd.Function):
 def _slopes(weights: Sequence[Tensor], inputs: Sequence[Tensor], rows: Tensor, action_size: int) -> Tensor:
     """``dQ / da`` (len(rows), A) of one critic at some rows; ``inputs`` (1, B, in) of its layers."""
     padded = torch.cat([rows, rows.new_zeros(-len(rows) % STEP)])
-    slope = torch.ones(1, len(padded), 1)
-    for weight, x in zip(weights[:0:-1], inputs[:0:-1], strict=True):
+    last = inputs[-1].index_select(1, padded)
+    slope = torch.ops.aten.threshold_backward(weights[-1].transpose(1, 2).expand_as(last), last, 0)
+    for weight, x in zip(weights[-2:0:-1], inputs[-2:0:-1], strict=True):
         slope = through(slope.to(x.dtype), weight, x.index_select(1, padded))
-    return through(slope.float(), weights[0][:, -action_size:], None)[0, :len(rows)]
+    return through(slope.to(weights[0].dtype), weights[0][:, -action_size:], None)[0, :len(rows)]

@@ -84,7 +84,7 @@ def one_network(i: int, x: Tensor, weights: Sequence[Tensor], biases: Sequence[T
         if inputs is not None:
             inputs.append(x.unsqueeze(0))
         x = _hidden(x, weight, bias)
-    x = x.float().unsqueeze(0)
+    x = (x.float() if bf16 else x).unsqueeze(0)
     if inputs is not None:
         inputs.append(x)
     return torch.baddbmm(biases[last][i:i + 1], x, weights[last][i:i + 1])
@@ -92,7 +92,7 @@ def one_network(i: int, x: Tensor, weights: Sequence[Tensor], biases: Sequence[T
 
 def _hidden(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``relu(x W + b)`` (B, out) of one network."""
-    if FUSED and x.is_cpu:
+    if FUSED and x.is_cpu and x.dtype != torch.float64:
         return torch.ops.mkldnn._linear_pointwise(x, weight.t(), bias, "relu", [], "")
     return torch.relu_(torch.addmm(bias, x, weight))
 
@@ -152,8 +152,8 @@ def _back(inputs: Sequence[Tensor], weights: Sequence[Tensor], slope: Tensor, of
             of_biases.append(slope.sum(1, keepdim=True))
         if i or of_input:
             slope = through(slope, weights[i], x if i else None)
-    found = [*reversed(of_weights), *reversed(of_biases)]
-    return [g.float() for g in found], slope if of_input else None
+    kind = weights[0].dtype
+    return [g.to(kind) for g in (*reversed(of_weights), *reversed(of_biases))], slope if of_input else None
 
 
 def through(slope: Tensor, weight: Tensor, activation: Tensor | None) -> Tensor:

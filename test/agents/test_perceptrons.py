@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_agents import batch, bcq, bear, iql, sac, td3
 from torch.nn.functional import linear
 
 from priorrl_core.agents import perceptrons as module
@@ -90,6 +91,11 @@ def test_a_network_used_twice_adds_its_gradients_up(steady_torch):
     with leaf_outputs():
         (net(x).sum() + net(y).sum()).backward()
     assert all(torch.allclose(p.grad, g, atol=1e-5) for p, g in zip(net.parameters(), wanted, strict=True))
+    once = [p.grad.clone() for p in net.parameters()]
+    with leaf_outputs():
+        out = net(x).sum() + net(y).sum()
+    out.backward(retain_graph=True), out.backward()
+    assert all(torch.allclose(p.grad, 3 * g, atol=1e-4) for p, g in zip(net.parameters(), once, strict=True))
     assert not net(x).is_leaf  # outside of the context autograd is as ever
 
 
@@ -121,3 +127,13 @@ def test_a_layers_way_back_by_finite_difference():
             moved[0, row, unit] += step
             up = (slope * linear(torch.relu(moved), weight[0].t())).sum() - (slope * (torch.relu(h) @ weight)).sum()
             assert float(got[0, row, unit]) == pytest.approx(float(up) / step, abs=1e-6)
+
+
+@pytest.mark.parametrize("make", [iql, sac, td3, bcq, bear])
+def test_an_agent_learns_the_same_bits_as_by_autograd(make, steady_torch):
+    """``__wrapped__`` is the update outside of ``leaf_outputs``."""
+    agent, plain = make(), make()
+    for seed in range(4):
+        agent.update(batch(32, seed))
+        type(plain).update.__wrapped__(plain, batch(32, seed))
+    assert all(torch.equal(a, b) for a, b in zip(agent.parameters(), plain.parameters(), strict=True))

@@ -1,7 +1,7 @@
 """The least of some critics as a function of the action, with the backward pass of the least one alone.
 
-Where a policy ascends ``min_i Q_i(s, a)`` only one critic a row gets a gradient. Its slope ``dQ / da`` is made with the
-value: backward is one multiplication, and no activation is kept.
+Where a policy ascends ``min_i Q_i(s, a)`` only one critic a row gets a gradient: the rows of each go back through it
+alone, with the bits of the pass through all.
 """
 
 from __future__ import annotations
@@ -35,26 +35,28 @@ class _Least(torch.autograd.Function):
         x, inputs = torch.cat([features, action], -1), [list[Tensor]() for _ in weights[0]]
         q = torch.cat([one_network(i, x, weights, biases, bf16, own) for i, own in enumerate(inputs)]).squeeze(-1)
         least, lowest = q.min(0)
-        if ctx.needs_input_grad[1]:
-            slope = torch.empty_like(action)
-            for i, own in enumerate(inputs):
-                rows = (lowest == i).nonzero().squeeze(1)
-                slope[rows] = _slopes([w[i:i + 1] for w in weights], own, rows, action.shape[-1])
-            ctx.save_for_backward(slope)
+        ctx.save_for_backward(lowest, *weights, *(x for own in inputs for x in own))
+        ctx.depth = len(weights)
+        ctx.action_size = action.shape[-1]
         return least
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,) = ctx.saved_tensors
-        return None, gradients[0].unsqueeze(-1) * slope, None, None, None
+        (slope,), (lowest, *saved), n = gradients, ctx.saved_tensors, ctx.depth
+        weights, inputs = saved[:n], saved[n:]
+        of_action = slope.new_empty(len(slope), ctx.action_size)
+        for i in range(len(weights[0])):
+            rows = (lowest == i).nonzero().squeeze(1)
+            padded = torch.cat([rows, rows.new_zeros(-len(rows) % STEP)])
+            own = _way_back([w[i:i + 1] for w in weights], inputs[i * n:(i + 1) * n], slope, padded)
+            of_action[rows] = torch.bmm(own, weights[0][i:i + 1, -ctx.action_size:].transpose(1, 2))[0, :len(rows)]
+        return None, of_action, None, None, None
 
 
-def _slopes(weights: Sequence[Tensor], inputs: Sequence[Tensor], rows: Tensor, action_size: int) -> Tensor:
-    """``dQ / da`` (len(rows), A) of one critic at some rows; ``inputs`` (1, B, in) of its layers."""
-    padded = torch.cat([rows, rows.new_zeros(-len(rows) % STEP)])
-    last = inputs[-1].index_select(1, padded)
-    slope = torch.ops.aten.threshold_backward(weights[-1].transpose(1, 2).expand_as(last), last, 0)
-    for weight, x in zip(weights[-2:0:-1], inputs[-2:0:-1], strict=True):
-        slope = through(slope.to(x.dtype), weight, x.index_select(1, padded))
-    return through(slope.to(weights[0].dtype), weights[0][:, -action_size:], None)[0, :len(rows)]
+def _way_back(weights: Sequence[Tensor], inputs: Sequence[Tensor], slope: Tensor, rows: Tensor) -> Tensor:
+    """Gradient (1, len(rows), H) of the first layer's output of one critic, ``slope`` (B,) being that of its value."""
+    back = slope.index_select(0, rows)[None, :, None]
+    for weight, x in zip(weights[:0:-1], inputs[:0:-1], strict=True):
+        back = through(back.to(x.dtype), weight, x.index_select(1, rows))
+    return back.to(weights[0].dtype)

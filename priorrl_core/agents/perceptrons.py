@@ -45,7 +45,7 @@ def leaf_outputs() -> Iterator[None]:
     """Within it ``loss.backward()`` writes the ``grad`` of weights without a node of autograd; the bits are the same.
 
     What ``perceptrons`` makes of an input without gradient is a leaf then, and its gradient is taken on by hand: in
-    small networks autograd's bookkeeping costs as much as a product. ``torch.autograd.grad`` stops at such a leaf.
+    small networks autograd's bookkeeping costs about half a product. ``torch.autograd.grad`` stops at such a leaf.
     """
     token = _LEAVES.set(True)
     try:

@@ -22,6 +22,7 @@ from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.agents.td3_losses import policy_loss
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -73,6 +74,7 @@ class BCQ(Agent):
         q = self.critics(repeated, action.flatten(0, 1))[0].view(count, -1)
         return action[q.argmax(0), torch.arange(len(features))]
 
+    @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step of all networks; detached metrics."""
         self.updates += 1

@@ -24,6 +24,7 @@ from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
 
@@ -98,6 +99,7 @@ class BEAR(Agent):
         q = self._of_samples(self.critics.forward, features, action)[0]
         return action[q.argmax(0), torch.arange(len(features))]
 
+    @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step of all networks and of the multiplier; detached metrics."""
         self.updates += 1
@@ -131,10 +133,10 @@ class BEAR(Agent):
             noise = self._normal((len(repeated), self.vae.latent))
             behaved = self.vae.sample(repeated, noise).view(raw.shape)
         distance = losses.mmd(behaved, raw, c.sigma, KERNELS[c.kernel])
-        judged = self._of_samples(lambda f, a: self.critics.of_action(f, a, 2), features, torch.tanh(raw))
+        least = self.critics.least_of_action(features.expand(len(raw), *features.shape).flatten(0, 1),
+                                             torch.tanh(raw).flatten(0, 1)).view(raw.shape[:2])
         warm = 0.0 if self.updates <= c.warm_updates else 1.0
-        value = losses.soft_clipped_q(judged, 1.0).mean(0)
-        return losses.constrained_policy_loss(value, distance, self.log_alpha, warm), distance
+        return losses.constrained_policy_loss(least.mean(0), distance, self.log_alpha, warm), distance
 
     @staticmethod
     def _of_samples(critics: Callable[[Tensor, Tensor], Tensor], features: Tensor, action: Tensor) -> Tensor:

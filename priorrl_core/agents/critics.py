@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from priorrl_core.agents.action_gradient import least_of_action
 from priorrl_core.agents.networks import EnsembleMLP, as_half, layer_norm
+from priorrl_core.agents.perceptrons import perceptrons
 
 
 class Critics(nn.Module):
@@ -38,43 +39,28 @@ class Critics(nn.Module):
         """Q of the first ``members`` critics (members, B): a gradient reaches the action, no weight."""
         return frozen(self.online, torch.cat([features.detach(), action], -1), members).squeeze(-1)
 
+    def least_of_action(self, features: Tensor, action: Tensor) -> Tensor:
+        """``min_i Q_i`` (B,) of all critics, at less cost than of ``of_action``: the gradient goes as there."""
+        return least_of_action(features, action, *self.online.parameters_by_kind(), self.online.bf16)
+
 
 def frozen(network: EnsembleMLP, x: Tensor, members: int | Tensor) -> Tensor:
     """Output (members, B, out) of the first members of ``network``, or of those numbered ``members`` (k,).
 
     Their weights count as constants: the backward pass skips the products that would give the weights' gradients.
     """
-    last = len(network.sizes) - 2
     which = slice(members) if isinstance(members, int) else members
-    x = x.expand(members if isinstance(members, int) else len(members), *x.shape)
-    for i, (weight, bias) in enumerate(network.layers()):
-        weight, bias = weight[which].detach(), bias[which].detach()
+    weights, biases = ([p[which].detach() for p in kind] for kind in network.parameters_by_kind())
+    if network.plain:
+        return perceptrons(x, weights, biases, network.bf16)
+    x, last = x.expand(len(weights[0]), *x.shape[-2:]), len(weights) - 1
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         if network.bf16 and 0 < i:
             x, weight, bias = as_half(x, weight, bias, i < last)
-        single = i == last and weight.shape[-1] == 1
-        x = _OneOutput.apply(bias, x, weight) if single else torch.baddbmm(bias, x, weight)
+        x = torch.baddbmm(bias, x, weight)
         if i < last:
-            if len(network.norm_scales):
-                x = layer_norm(x, network.norm_scales[i][which].detach(), network.norm_shifts[i][which].detach())
-            x = torch.relu_(x)
+            x = layer_norm(x, network.norm_scales[i][which].detach(), network.norm_shifts[i][which].detach()).relu_()
     return x
-
-
-class _OneOutput(torch.autograd.Function):
-    """``baddbmm`` of a constant weight (n, in, 1), whose backward product has one term: a multiplication.
-
-    The bits are those of the product, which oneDNN does many times slower.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return torch.baddbmm(bias, x, weight)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        (weight,) = ctx.saved_tensors
-        return None, gradients[0] * weight.transpose(1, 2), None
 
 
 @torch.no_grad()

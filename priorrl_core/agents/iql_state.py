@@ -23,6 +23,7 @@ from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.gaussian_actor import GaussianActor, GaussianConfig
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.errors import ConfigError, nearest
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -105,6 +106,7 @@ class IQL(Agent):
         """V (B,)."""
         return self.v(features).flatten()
 
+    @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step of Q, V and policy; detached metrics."""
         self.optimizer.param_groups[1]["lr"] = self._actor_rate()

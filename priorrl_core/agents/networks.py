@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm as normalised
 
+from priorrl_core.agents.perceptrons import perceptrons
+
 
 class EnsembleMLP(nn.Module):
     """``n`` equal ReLU networks side by side: input (B, in) or (n, B, in), output (n, B, out).
@@ -24,7 +26,7 @@ class EnsembleMLP(nn.Module):
     def __init__(self, members: int, sizes: tuple[int, ...], generator: torch.Generator,
                  last_scale: float = 1.0, layer_norm: bool = False) -> None:
         super().__init__()
-        self.members, self.sizes = members, tuple(sizes)
+        self.members, self.sizes, self.plain = members, tuple(sizes), not layer_norm
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         self.norm_scales, self.norm_shifts = nn.ParameterList(), nn.ParameterList()
         for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
@@ -37,27 +39,32 @@ class EnsembleMLP(nn.Module):
 
     def forward(self, x: Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
         """``dropout`` is the share of hidden units that ``generator`` switches off; acting leaves it at 0."""
-        if x.dim() == 2:
-            x = x.expand(self.members, *x.shape)
-        last = len(self.sizes) - 2
+        if dropout == 0.0 and self.plain:
+            return perceptrons(x, *self.parameters_by_kind(), self.bf16)
+        return self._layer_by_layer(x, dropout, generator)
+
+    def _layer_by_layer(self, x: Tensor, dropout: float, generator: torch.Generator | None) -> Tensor:
+        x, last = x.expand(self.members, *x.shape[-2:]), len(self.sizes) - 2
         for i, (weight, bias) in enumerate(self.layers()):
             if self.bf16 and 0 < i:
                 x, weight, bias = as_half(x, weight, bias, i < last)
-            if self.members == 1:
-                x = torch.addmm(bias.view(-1), x.squeeze(0), weight.squeeze(0)).unsqueeze(0)
-            else:
-                x = torch.baddbmm(bias, x, weight)
+            x = torch.baddbmm(bias, x, weight)
             if i < last:
                 if len(self.norm_scales):
                     x = layer_norm(x, self.norm_scales[i], self.norm_shifts[i])
-                x = torch.relu(x) if x.requires_grad else torch.relu_(x)
+                x = torch.relu_(x)
                 if dropout > 0.0:
                     x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1.0 - dropout)
         return x
 
+    def parameters_by_kind(self) -> tuple[list[Tensor], list[Tensor]]:
+        """All weights and all biases; a ParameterList's own iteration costs as much as a small product."""
+        lists = self._modules
+        return [*lists["weights"]._parameters.values()], [*lists["biases"]._parameters.values()]  # type: ignore
+
     def layers(self) -> Iterable[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer; a ParameterList's own iteration costs as much as a small product."""
-        return zip(self.weights._parameters.values(), self.biases._parameters.values(), strict=True)  # type: ignore
+        """Weight and bias of each layer."""
+        return zip(*self.parameters_by_kind(), strict=True)
 
 
 def as_half(x: Tensor, weight: Tensor, bias: Tensor, hidden: bool) -> tuple[Tensor, Tensor, Tensor]:

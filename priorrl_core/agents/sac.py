@@ -22,6 +22,7 @@ from priorrl_core.agents import sac_losses as losses
 from priorrl_core.agents.actor_critic import ActorCriticAgent, ActorCriticConfig
 from priorrl_core.agents.critics import polyak
 from priorrl_core.agents.iql import critic_loss, td_target
+from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.agents.squashed_gaussian import squashed_sample
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -106,6 +107,7 @@ class SAC(ActorCriticAgent):
             return torch.tanh(mean)
         return torch.tanh(mean + log_std.exp() * torch.randn(mean.shape, generator=generator))
 
+    @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         self.updates += 1
         features = self.encoder(batch.obs)

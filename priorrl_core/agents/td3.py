@@ -21,6 +21,7 @@ from priorrl_core.agents import td3_losses as losses
 from priorrl_core.agents.actor_critic import ActorCriticAgent, ActorCriticConfig
 from priorrl_core.agents.critics import polyak
 from priorrl_core.agents.iql import critic_loss, td_target
+from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
 
@@ -79,6 +80,7 @@ class TD3(ActorCriticAgent):
         noise = torch.randn(action.shape, generator=generator)
         return (action + self.config.exploration_std * noise).clamp_(-1.0, 1.0)
 
+    @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         self.updates += 1
         features = self.encoder(batch.obs)

@@ -24,8 +24,8 @@ def configure_torch(threads: int = 1) -> None:
 def keep_freed_memory() -> bool:
     """Freed memory up to 256 MiB stays with the process; False where the C library is not glibc.
 
-    By default glibc hands tensors of some MB back at once and the next update pays for the same pages again:
-    a third of the time of an update of BEAR.
+    By default glibc may hand tensors of some MB back at once, and the next update pays for the same pages again:
+    3 % of an update of BEAR as it is now.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -14,18 +14,15 @@ from bench.abm_data import data_key
 from bench.abm_data import work as make_data
 from bench.abm_jobs import Job, data_jobs, make_jobs
 from bench.abm_plots import plots
-from bench.harness import Cell, Claim, Context, run_cells, write_rows
+from bench.harness import Cell, Claim, Context, chosen, run_cells, write_rows
 from priorrl_core.config import config_hash
 
 
 def run(context: Context) -> list[Claim]:
     """Leaves ``table6.csv``, ``data.csv``, ``cells.csv``, a PNG of the curves of each domain and amount."""
     jobs = make_jobs(context)
-    named, data = [(key(j), j) for j in jobs], [(data_key(j), j) for j in data_jobs(jobs)]
-    if "stored" in context.options:
-        named, data = ([n for n in part if (context.cells / f"{n[0]}.json").is_file()] for part in (named, data))
-    facts = run_cells(context, data, make_data)
-    cells = Cells(run_cells(context, named, work))
+    facts = run_cells(context, chosen(context, [(data_key(job), job) for job in data_jobs(jobs)]), make_data)
+    cells = Cells(run_cells(context, chosen(context, [(key(job), job) for job in jobs]), work))
     _write(context, facts, cells)
     plots(context.out, cells)
     return make_claims(cells)

@@ -56,6 +56,13 @@ def results_dir(name: str, quick: bool, root: Path = ROOT) -> Path:
     return base / "quick" if quick and full else base
 
 
+def chosen(context: Context, jobs: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """All jobs (key, argument); with the word ``stored`` those whose cell is there."""
+    if "stored" not in context.options:
+        return list(jobs)
+    return [(key, job) for key, job in jobs if (context.cells / f"{key}.json").is_file()]
+
+
 def run_cells(context: Context, jobs: Sequence[tuple[str, Any]], work: Callable[[Any], Cell]) -> list[Cell]:
     """One cell a job (key, argument), in the order of ``jobs``, over ``context.processes`` processes.
 

@@ -19,7 +19,7 @@ import dataclasses
 import json
 from typing import Any
 
-from bench.harness import Claim, Context, run_cells, write_rows
+from bench.harness import Claim, Context, chosen, run_cells, write_rows
 from bench.learner_cells import work
 from bench.learner_claims import make_claims
 from bench.learner_data import ensure, folder
@@ -40,9 +40,7 @@ def run(context: Context) -> list[Claim]:
     write_rows(context.out / "parity.csv", PARITY)
     if "data" in context.options:
         return []
-    jobs = [(key(job, manifests), (job, context.quick)) for job in wanted]
-    if "stored" in context.options:
-        jobs = [(name, job) for name, job in jobs if (context.cells / f"{name}.json").is_file()]
+    jobs = chosen(context, [(key(job, manifests), (job, context.quick)) for job in wanted])
     cells = run_cells(context, jobs, work)
     write_rows(context.out / "returns.csv", rows(cells, manifests))
     write_rows(context.out / "cells.csv", cells, COLUMNS)

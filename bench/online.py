@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from bench.harness import Claim, Context, curves, run_cells, write_rows
+from bench.harness import Claim, Context, chosen, curves, run_cells, write_rows
 from bench.maze_env import HORIZON, STEP, TOWN
 from bench.online_cells import work
 from bench.online_claims import Cells, make_claims, table_rows
@@ -19,9 +19,7 @@ from priorrl_core.config import config_hash
 
 def run(context: Context) -> list[Claim]:
     """Leaves ``table.csv``, ``curves.csv`` and ``curves.png``."""
-    jobs = [(key(job), job) for job in make_jobs(context)]
-    if "stored" in context.options:
-        jobs = [(name, job) for name, job in jobs if (context.cells / f"{name}.json").is_file()]
+    jobs = chosen(context, [(key(job), job) for job in make_jobs(context)])
     cells = Cells(run_cells(context, jobs, work))
     write_rows(context.out / "table.csv", table_rows(cells))
     write_rows(context.out / "curves.csv", [{"method": c["method"], "seed": c["seed"], **point}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from bench.harness import Claim, Context, run_cells, write_rows
+from bench.harness import Claim, Context, chosen, run_cells, write_rows
 from bench.residual_cells import work
 from bench.residual_claims import make_claims
 from bench.residual_jobs import PLUGS, Job, make_jobs
@@ -19,9 +19,7 @@ from bench.residual_tables import Cells, budget_rows, simulation_rows, sweep_row
 
 def run(context: Context) -> list[Claim]:
     """Leaves ``table3a.csv``, ``table3b.csv``, ``table4.csv``, one CSV and PNG a figure, ``budget.csv``."""
-    jobs = [(key(job), job) for job in make_jobs(context)]
-    if "stored" in context.options:
-        jobs = [(name, job) for name, job in jobs if (context.cells / f"{name}.json").is_file()]
+    jobs = chosen(context, [(key(job), job) for job in make_jobs(context)])
     cells = Cells(run_cells(context, jobs, work))
     _write(context, cells)
     plots(context.out, cells)

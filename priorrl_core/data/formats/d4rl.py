@@ -9,15 +9,14 @@ target reaches into the next episode. Steps after the last flag say neither; ``-
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from priorrl_core.data.formats.episode_set import STATE, Episode, EpisodeSet, Labels
+from priorrl_core.data.formats.hdf5 import opened
 from priorrl_core.data.formats.reading import ReadOptions, ending, flags, refuse, same_length, with_final
-from priorrl_core.errors import DataError
 
 LABELS = Labels(obs="observations", action="actions", reward="rewards", end="timeouts")
 COLUMNS = ("observations", "actions", "rewards", "terminals")
@@ -32,7 +31,7 @@ def is_d4rl(file: h5py.File) -> bool:
 def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     """The episodes in the order of the file."""
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         for key in COLUMNS:
             if not isinstance(file.get(key), h5py.Dataset):
                 raise refuse(path, key, "is missing", "this is not a D4RL file")
@@ -67,7 +66,7 @@ def _spans(last: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _load(path: Path, start: int, stop: int, ended: bool, cut: bool) -> Episode:
-    with _opened(path) as file:
+    with opened(path) as file:
         known = "next_observations" in file
         seen, action, reward = (file[key][start:stop] for key in ("observations", "actions", "rewards"))
         last = file["next_observations"][stop - 1] if known else None
@@ -78,13 +77,3 @@ def _load(path: Path, start: int, stop: int, ended: bool, cut: bool) -> Episode:
     if goal is not None:
         obs["goal"] = with_final(goal[:len(action)], None)
     return Episode(obs, action, reward, ended, cut, f"rows {start} to {stop - 1}", start, known)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """The file; DataError for everything that h5py raises when bytes of it are lost or changed."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"'{path}' is missing or not a whole HDF5 file ({error}); copy or download it again") from error

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from priorrl_core.data.formats.check import checked
 from priorrl_core.data.formats.episode_set import Episode, EpisodeSet, Labels
+from priorrl_core.data.formats.hdf5 import opened
 from priorrl_core.data.formats.reading import (
     ReadOptions,
     chosen,
@@ -43,7 +43,7 @@ META = "priorrl"
 def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     """The demonstrations in the order of their numbers."""
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         if "data" not in file or not isinstance(file["data"], h5py.Group):
             raise refuse(path, "data", "is missing", "this is not a robomimic file")
         names = _names(file, path, options.mask)
@@ -52,16 +52,6 @@ def read(path: str | Path, options: ReadOptions) -> EpisodeSet:
     if "env_args" in attributes:
         meta.setdefault("env_args", loads_unique(attributes["env_args"], path))
     return EpisodeSet(str(path), len(names), lambda i: _load(path, names[i], options), meta, LABELS)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    """The file; DataError for everything that h5py raises when bytes of it are lost or changed."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"'{path}' is missing or not a whole HDF5 file ({error}); copy or record it again") from error
 
 
 def _names(file: h5py.File, path: Path, mask: str) -> list[str]:
@@ -90,7 +80,7 @@ def _text(value: Any) -> str:
 
 
 def _load(path: Path, name: str, options: ReadOptions) -> Episode:
-    with _opened(path) as file:
+    with opened(path) as file:
         return _episode(file["data"][name], path, f"data/{name}", options)
 
 

@@ -18,7 +18,7 @@ from priorrl_core.config import config_hash
 
 
 def run(context: Context) -> list[Claim]:
-    """Leaves ``table.csv``, ``curves.csv`` and ``curves.png``."""
+    """Leaves ``table.csv``, ``curves.csv``, ``curves.png`` and ``curves_sac.png``."""
     jobs = chosen(context, [(key(job), job) for job in make_jobs(context)])
     cells = Cells(run_cells(context, jobs, work))
     write_rows(context.out / "table.csv", table_rows(cells))
@@ -35,10 +35,12 @@ def key(job: Job) -> str:
 
 
 def _plot(context: Context, cells: Cells) -> None:
-    lines = {}
-    for method in ARMS:
-        steps, success = cells.online(method)
-        if len(steps):
-            lines[method] = (steps, success.mean(0))
-    curves(context.out / "curves.png", f"Starts anywhere in a town, mean of {cells.seeds} seeds", lines,
-           "environment steps of practice", "success")
+    """A figure for those that pretrain by a method for data, one for SAC's family."""
+    for name, family in (("curves", ("iql", "awac")), ("curves_sac", ("sac",))):
+        lines = {}
+        for method, arm in ARMS.items():
+            steps, success = cells.online(method)
+            if len(steps) and arm.agent in family:
+                lines[method] = (steps, success.mean(0))
+        curves(context.out / f"{name}.png", f"Starts anywhere in a town, mean of {cells.seeds} seeds", lines,
+               "environment steps of practice", "success")

@@ -1,11 +1,11 @@
 """Chapter 5 on Fetch tasks: DDPG with hindsight and demonstrations, its baselines and its ablations.
 
 Pushing, pick-and-place and the stacking of two blocks; scripted demonstrations instead of a person's. ``--only`` takes
-tasks (push, pick, stack), methods (ours, her, resets, bc, bc_her, no_bc, no_filter, no_her) and ``stored`` (with
-``--resume``: draws up what is there). Needs MuJoCo: ``pip install -r requirements/bench.txt``.
+tasks (push, pick, stack), methods (ours, her, resets, bc, bc_her, no_bc, no_filter, no_her, early) and ``stored``
+(with ``--resume``: draws up what is there). Needs MuJoCo: ``pip install -r requirements/bench.txt``.
 
-Deviations: small networks and batches and a tenth of a percent of the thesis's steps (``fetch_jobs.Size``), the
-simulator's 25 Hz instead of 50, fixed scales of the inputs.
+Deviations: 5000 steps of practice where the thesis has a million, small networks and batches (``fetch_jobs.Size``), no
+L2 term, inputs on fixed scales, the simulator's 25 Hz instead of 50, and no Q-filter in the first half of the updates.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ ABLATIONS = {
     "bc": ("Ours ends above BC and so above its demonstrations alone", "stack 2: 99 % against 65 %"),
     "no_bc": ("without the cloning loss it is worse", "worse on every task, half as fast on stack 3"),
     "no_filter": ("without the Q-filter it is slower", "slower on stack 3, mixed on longer tasks"),
+    "early": ("filtered from the first update on, as the thesis's text has it, it is worse in this few updates",
+              "no such run"),
     "no_her": ("without hindsight it is worse", "stack 3: 0 % throughout")}
 
 

@@ -97,9 +97,11 @@ class FetchWorld:
         return out
 
     def restore(self, state: np.ndarray, goal: np.ndarray) -> np.ndarray:
-        """From here it goes on bit for bit as it did.
+        """The simulator in ``state`` with ``goal``; the first observation.
 
-        The first observation is that of the state's end; the simulator's own is one substep (2 ms) older.
+        An ordinary observation, and the place from which the gripper's next target is reckoned, are one substep (2 ms)
+        older than the state they come with. Here both are the state's own: it goes on within a millimetre as it did
+        (pushing, whose step ends with that computation, bit for bit).
         """
         import mujoco
 

@@ -12,7 +12,7 @@ from priorrl_core.errors import UserError, nearest
 
 #: Method -> what it is called in the thesis.
 METHODS = {"ours": "Ours", "her": "HER", "resets": "Ours, Resets", "bc": "BC", "bc_her": "BC+HER", "no_bc": "No BC",
-           "no_filter": "No Q-filter", "no_her": "No HER"}
+           "no_filter": "No Q-filter", "no_her": "No HER", "early": "Ours, filtered from the first update"}
 ON = {"push": ("ours", "her", "bc"), "pick": tuple(METHODS), "stack": ("resets", "ours", "her", "bc")}
 """Methods of each task."""
 
@@ -40,6 +40,9 @@ class Size:
     share: float = 0.25
     """Of episodes that start in a demonstration, for ``resets``; ng."""
     reward: str = "sparse"
+    filter_from: int = 1250
+    """Number of the first update with the Q-filter; before it the critic is untrained and would reject nearly every
+    demonstration. ng: half of the updates."""
 
 
 SIZES = {"push": Size(100, 25), "pick": Size(100, 25), "stack": Size(100, 25)}
@@ -95,10 +98,11 @@ def her_config(job: Job) -> HERConfig:
 
 
 def ddpg_config(job: Job) -> DDPGConfig:
-    """Thesis section 5.5.2; each method leaves out exactly its term."""
+    """Thesis section 5.5.2, without the L2 term; each method leaves out exactly its term."""
     s = job.size
+    begin = 0 if job.method == "early" else s.filter_from
     whole = DDPGConfig(s.hidden, DISCOUNT, RATE, RATE, target_rate=POLYAK, l2=0.0,
-                       return_range=return_range(job.task, s.reward, DISCOUNT))
+                       filter_from=begin, return_range=return_range(job.task, s.reward, DISCOUNT))
     if job.method in ("her", "bc_her", "no_bc"):
         return replace(whole, rl_weight=1.0, bc_weight=0.0)
     if job.method == "bc":

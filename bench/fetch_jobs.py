@@ -52,7 +52,7 @@ DISCOUNT, RATE, POLYAK = 0.98, 1e-3, 0.05
 def quick(size: Size) -> Size:
     """To see that it works, not to judge anything."""
     return replace(size, episodes=4, updates=2, hidden=(16, 16), batch=16, demo_rows=8, demos=2, looks=2, evals=2,
-                   seeds=1)
+                   seeds=1, filter_from=4)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ GOAL = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.0, 0.0, 0.10]])
 
 def off_by(*metres: float) -> torch.Tensor:
     """The three blocks beside their goals, along x; exact in float64."""
-    return GOAL.double() + torch.tensor([[m * (axis == 0) for m in metres for axis in range(3)]]).double()
+    aside = [m * (axis == 0) for m in metres for axis in range(3)]
+    return GOAL.double() + torch.tensor([aside], dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("metres", "placed"), [
@@ -63,7 +64,7 @@ def test_5_10_equations_21_and_22_by_hand_with_exactly_5_cm_outside(metres: tupl
 
 
 def test_5_10_equation_20_is_strict_too_and_distance_is_in_space_and_of_each_block() -> None:
-    edge = torch.tensor([[DELTA_M, 0.0, 0.0], [0.0499, 0.0, 0.0]]).double()
+    edge = torch.tensor([[DELTA_M, 0.0, 0.0], [0.0499, 0.0, 0.0]], dtype=torch.float64)
     assert sparse_reward(edge, torch.zeros(2, 3).double()).tolist() == [-1.0, 0.0]
     apart = torch.tensor([[0.04, 0.04, 0.0, 0.0, 0.0, 0.0]])  # 5.7 cm in space, 4 cm an axis
     assert float(stack_step_reward(apart, torch.zeros(1, 6))) == 0.0

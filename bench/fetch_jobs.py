@@ -45,7 +45,7 @@ class Size:
     demonstration. ng: half of the updates."""
 
 
-SIZES = {"push": Size(100, 25), "pick": Size(100, 25), "stack": Size(100, 25)}
+SIZES = {"push": Size(200, 40, her="future", k=4.0, filter_from=4000), "pick": Size(100, 25), "stack": Size(100, 25)}
 DISCOUNT, RATE, POLYAK = 0.98, 1e-3, 0.05
 
 

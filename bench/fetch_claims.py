@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from bench.harness import Cell, Claim, Verdict, verdict
 
 LEARNED = 0.8
 """Success that counts as learned."""
+MARGIN = 0.051
+"""What is nearer counts as equal: one of 20 episodes."""
+SEEDS = 3
+"""With fewer a claim holds in part at most."""
 
 
 class Cells:
@@ -47,7 +52,11 @@ def make_claims(cells: Cells) -> list[Claim]:
             _learned(cells, "push", "both learn it, Ours in a quarter of the steps"),
             *[_ablation(cells, method, *told) for method, told in ABLATIONS.items()],
             _ruined(cells), _resets(cells), _stacked(cells)]
-    return [claim for claim in made if claim is not None]
+    return [capped(claim) for claim in made if claim is not None]
+
+
+def capped(claim: Claim) -> Claim:
+    return replace(claim, verdict="partly") if claim.verdict == "holds" and claim.seeds < SEEDS else claim
 
 
 def _learned(cells: Cells, task: str, theirs: str) -> Claim | None:
@@ -74,12 +83,12 @@ ABLATIONS = {
 
 
 def _ablation(cells: Cells, method: str, claim: str, theirs: str) -> Claim | None:
-    """Judged by the best success and by the pace; ``partly`` where one of the two is above, or the best ties."""
+    """Judged by the best success and by the pace; ``partly`` where one of the two is above by more than the margin."""
     seeds = cells.seeds("pick", "ours", method)
     if not seeds:
         return None
     ours, other = (cells.curves("pick", m, seeds) for m in ("ours", method))
-    good = (reported(ours) > reported(other)) + (pace(ours) > pace(other))
+    good = sum(score(ours) - score(other) > MARGIN for score in (reported, pace))
     return Claim(f"pick: {claim}", "thesis Figures 23 to 25", theirs, told(cells, "pick", seeds, "ours", method),
                  len(seeds), verdict(good, 2))
 
@@ -90,7 +99,7 @@ def _ruined(cells: Cells) -> Claim | None:
         return None
     bc, both = (reported(cells.curves("pick", m, seeds)) for m in ("bc", "bc_her"))
     return Claim("pick: BC+HER ends no better than BC", "thesis Figure 23", "stack 2: 65 % and 65 %",
-                 told(cells, "pick", seeds, "bc", "bc_her"), len(seeds), "holds" if both <= bc else "fails")
+                 told(cells, "pick", seeds, "bc", "bc_her"), len(seeds), "holds" if both - bc <= MARGIN else "fails")
 
 
 def _resets(cells: Cells) -> Claim | None:
@@ -100,7 +109,7 @@ def _resets(cells: Cells) -> Claim | None:
     ours, resets = (reported(cells.curves("pick", m, seeds)) for m in ("ours", "resets"))
     return Claim("pick: on a short task resets to demonstration states end no better", "thesis Figure 23",
                  "stack 2: 99 % without, 97 % with", told(cells, "pick", seeds, "ours", "resets"), len(seeds),
-                 "holds" if resets <= ours else "fails")
+                 "holds" if resets - ours <= MARGIN else "fails")
 
 
 def _stacked(cells: Cells) -> Claim | None:

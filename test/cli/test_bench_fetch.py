@@ -340,6 +340,7 @@ def test_claims_hold_where_they_should() -> None:
     ({"bc": [(0.9, 0.95)] * 3}, "Ours ends above BC", "fails"),
     ({"no_filter": [(0.9, 0.9)] * 3}, "without the Q-filter", "fails"),
     ({"no_her": [(0.1, 0.95)] * 3}, "without hindsight", "partly"),
+    ({"no_bc": [(0.7, 0.85)] * 3}, "without the cloning loss", "fails"),  # one of 20 episodes
     ({"bc_her": [(0.5, 0.6)] * 3}, "BC+HER ends", "fails"),
     ({"resets": [(0.5, 1.0)] * 3}, "on a short task", "fails"),
 ])
@@ -349,12 +350,17 @@ def test_claims_turn_with_the_figures(changes: dict, claim: str, outcome: str) -
 
 
 @pytest.mark.parametrize(("success", "outcome"), [
-    ({"ours": [(0.1, 0.2)], "resets": [(0.5, 0.9)], "her": [(0.0,)]}, "holds"),
+    ({"ours": [(0.1, 0.2)] * 3, "resets": [(0.5, 0.9)] * 3, "her": [(0.0,)]}, "holds"),
+    ({"resets": [(0.5, 0.9)] * 2, "her": [(0.0,)]}, "partly"),
     ({"ours": [(0.1, 0.2)], "her": [(0.0,)]}, "partly"), ({"ours": [(0.0, 0.0)], "her": [(0.0,)]}, "fails"),
     ({"ours": [(0.9, 0.9)], "her": [(0.95,)]}, "fails")])
 def test_the_stacking_claim_takes_the_better_of_the_two_with_demonstrations(success: dict, outcome: str) -> None:
     (found,) = make_claims(cells("stack", **success))
     assert found.verdict == outcome
+
+
+def test_two_seeds_are_too_few_for_a_claim_to_hold() -> None:
+    assert set(verdicts(cells(**{m: curves[:2] for m, curves in GOOD.items()})).values()) == {"partly"}
 
 
 def test_missing_cells_give_no_claim_and_only_shared_seeds_count() -> None:

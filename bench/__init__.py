@@ -11,6 +11,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "abm": ("bench.abm", "behaviour priors on mixed, conflicting data (Siegel et al. 2020, Table 6)"),
     "online": ("bench.online", "from data to practice in a maze: IQL, AWAC, and what RLPD, WSRL, Q-chunking add"),
     "maze": ("bench.maze", "IQL's expectile, and AWAC and IQL going online, in a small maze (thesis Tables 2, 19)"),
+    "fetch": ("bench.fetch", "demonstrations with DDPG and HER on Fetch tasks (thesis chapter 5, Figures 22 to 25)"),
     "learners": ("bench.learners", "returns of our learners beside d3rlpy and stable-baselines3 (issue 4)"),
     "latency": ("bench.latency", "camera image to residual command, as a ratio to a bare rclpy echo"),
     "learner_speed": ("bench.learner_speed", "an update of each learner beside d3rlpy, stable-baselines3 and SBX"),

@@ -126,6 +126,8 @@ GAIN = 10.0
 """Action per metre: an action of 1 moves the gripper by 5 cm."""
 OPEN, CLOSED = 1.0, -1.0
 BEHIND_M, ABOVE_M, NEAR_M = 0.07, 0.08, 0.015
+LOW_M, BESIDE_M = 0.035, 0.03
+"""Of the gripper over the block's middle, and beside its way, when it pushes."""
 
 
 class Reach:
@@ -137,10 +139,9 @@ class Reach:
 
 
 class Push:
-    """Above a point behind the block, down, then against it towards the goal."""
-
-    def __init__(self) -> None:
-        self.phase = 0
+    """Above a point behind the block, down, then against it towards the goal. What it does follows from what it sees
+    alone: a script that remembers how far it is cannot be cloned from observations.
+    """
 
     def __call__(self, seen: np.ndarray) -> np.ndarray:
         goal, grip, block = (seen[GOAL * i:GOAL * (i + 1)] for i in (1, 2, 3))
@@ -148,17 +149,15 @@ class Push:
         left = float(np.linalg.norm(way))
         if left < NEAR_M:
             return np.zeros(4)
-        ahead = way / left
+        ahead, high, off = way / left, grip[2] - block[2], grip[:2] - block[:2]
+        aside = off - ahead * float(off @ ahead)
+        if high < LOW_M and off @ ahead < 0.0 and np.linalg.norm(aside) < BESIDE_M:
+            push = ahead * min(1.0, GAIN * left) - GAIN * aside
+            return np.append(np.append(push, -GAIN * high), CLOSED)
         behind = block[:2] - BEHIND_M * ahead
-        if self.phase == 0:
-            self.phase += bool(np.linalg.norm(grip[:2] - behind) < NEAR_M)
-            return np.append(GAIN * (np.append(behind, block[2] + ABOVE_M) - grip), CLOSED)
-        if self.phase == 1:
-            self.phase += bool(grip[2] - block[2] < NEAR_M)
-            return np.append(GAIN * (np.append(behind, block[2]) - grip), CLOSED)
-        aside = (block[:2] - grip[:2]) - ahead * float((block[:2] - grip[:2]) @ ahead)
-        push = ahead * min(1.0, GAIN * left) + GAIN * aside
-        return np.append(np.append(push, GAIN * (block[2] - grip[2])), CLOSED)
+        over = float(np.linalg.norm(grip[:2] - behind)) < 2 * NEAR_M
+        across = (behind - grip[:2]) * (over or high > LOW_M)
+        return np.append(GAIN * np.append(across, (0.0 if over else ABOVE_M) - high), CLOSED)
 
 
 class PickAndPlace:

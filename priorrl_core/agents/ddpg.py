@@ -43,6 +43,9 @@ class DDPGConfig(ActorCriticConfig):
     """lambda_2 times N_D; 0 is the ablation "No BC"."""
     q_filter: bool = True
     """Equation 19 instead of 17; off is the ablation "No Q-filter"."""
+    filter_from: int = 0
+    """Number of the first update with the filter, those before it clone by equation 17; ng: 0. An untrained critic
+    ranks actions by its initial weights, and the actor that climbs these beats every demonstration in its eyes."""
     l2: float = 5e-3
     """Coefficient; ``(l2 / 2) * ||w||^2`` or ``l2 * mean ||pi(s)||^2``."""
     l2_of: Literal["weights", "actions"] = "weights"
@@ -55,8 +58,8 @@ class DDPGConfig(ActorCriticConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.rl_weight, self.bc_weight, self.l2, self.exploration_range) < 0.0:
-            raise ValueError("rl_weight, bc_weight, l2 and exploration_range must not be below 0")
+        if min(self.rl_weight, self.bc_weight, self.l2, self.exploration_range, self.filter_from) < 0.0:
+            raise ValueError("rl_weight, bc_weight, l2, exploration_range and filter_from must not be below 0")
         if not 0.0 <= self.random_probability <= 1.0:
             raise ValueError("random_probability must lie in [0, 1]")
         if self.return_range is not None and self.return_range[0] > self.return_range[1]:
@@ -126,7 +129,8 @@ class DDPG(ActorCriticAgent):
         bc, kept = torch.zeros(()), torch.zeros(())
         if n and c.bc_weight > 0.0:
             q_demo = self.critics.of_action(features[-n:], batch.action[-n:], 1).squeeze(0)
-            keep = losses.q_filter(q_demo, q[-n:]) if c.q_filter else torch.ones(n)
+            filtered = c.q_filter and self.updates >= c.filter_from
+            keep = losses.q_filter(q_demo, q[-n:]) if filtered else torch.ones(n)
             bc, kept = losses.behaviour_cloning_loss(action[-n:], batch.action[-n:], keep), keep.mean()
             loss = loss + c.bc_weight * bc
         return loss, {"actor_loss": loss.detach(), "bc_loss": bc.detach(), "bc_kept": kept}

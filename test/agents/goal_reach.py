@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from reach import HORIZON, STARTS, move
+from reach import HORIZON, STARTS, STEP, move
 
 from priorrl_core.data.her import GoalEpisode, GoalReplay, HERConfig, sparse_reward
 
@@ -36,3 +36,17 @@ def successes(agent) -> float:
         seen = torch.from_numpy(np.concatenate([points, GOALS], 1))
         points = move(points, agent.act(seen, True).numpy())
     return float((np.linalg.norm(points - GOALS, axis=1) < REACHED).mean())
+
+
+def goal_demonstrations(count: int, seed: int = 1) -> GoalReplay:
+    """``count`` episodes that go straight to their goals."""
+    rng, replay = np.random.default_rng(seed), GoalReplay(count * HORIZON, 2, 2, 2, REWARD, HERConfig(k=0.0))
+    for _ in range(count):
+        points, action = [rng.uniform(-1.0, 1.0, 2).astype(np.float32)], []
+        goal = rng.uniform(-0.9, 0.9, 2).astype(np.float32)
+        for _ in range(HORIZON):
+            action.append(np.clip((goal - points[-1]) / STEP, -1.0, 1.0).astype(np.float32))
+            points.append(move(points[-1], action[-1]))
+        path = np.array(points)
+        replay.add_episode(GoalEpisode(path, np.array(action), path[1:], goal))
+    return replay

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from goal_reach import goal_episodes, successes
+from goal_reach import goal_demonstrations, goal_episodes, successes
 from reach import demonstrations
 from small_agents import batch, copies, ddpg, make_linear, moved
 
@@ -140,6 +140,29 @@ def test_5_08_the_filter_flips_each_row_and_all_off_is_plain_ddpg(keep):
     rows.action[-1 - keep] = 1.0
     assert float(agent.actor_loss(rows.obs, rows)[1]["bc_kept"]) == 0.5
     assert not torch.allclose(actor_gradient(agent, rows), plain, atol=1e-6)
+
+
+def test_5_08_the_filter_begins_at_the_update_it_is_told():
+    agent = ddpg(l2=0.0, bc_weight=1.0, filter_from=2)
+    make_linear(agent.critics.online, torch.zeros(1, 4), torch.ones(1))
+    rows, kept = batch(8, demos=4), []
+    for agent.updates in (0, 1, 2, 3):
+        kept.append(float(agent.actor_loss(rows.obs, rows)[1]["bc_kept"]))
+    assert kept == [1.0, 1.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="filter_from"):
+        ddpg(filter_from=-1)
+
+
+def test_5_08_bug_an_untrained_critic_rejected_nearly_every_demonstration(steady_torch):
+    """It ranks actions by its initial weights, and the actor climbs these: in truth the demonstrations are better."""
+    success, kept = {}, {}
+    for start in (0, 100):
+        agent, g = ddpg(size=4, l2=0.0, return_range=(-10.0, 0.0), filter_from=start), torch.Generator().manual_seed(0)
+        own, demos = goal_episodes(20, HERConfig(k=4.0)), goal_demonstrations(20)
+        seen = [agent.update(sample_with_demos(own, demos, 64, 32, g))["bc_kept"] for _ in range(100)]
+        kept[start], success[start] = float(torch.stack(seen[:25]).mean()), successes(agent)
+    assert kept[0] < 0.3 and kept[100] == 1.0
+    assert success[100] > 0.6 and success[100] > success[0] + 0.3
 
 
 def test_5_06_demonstrations_train_both_networks():

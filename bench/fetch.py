@@ -4,7 +4,7 @@ Pushing, pick-and-place and the stacking of two blocks; scripted demonstrations 
 tasks (push, pick, stack), methods (ours, her, resets, bc, bc_her, no_bc, no_filter, no_her, early) and ``stored``
 (with ``--resume``: draws up what is there). Needs MuJoCo: ``pip install -r requirements/bench.txt``.
 
-Deviations: 5000 steps of practice where the thesis has a million, small networks and batches (``fetch_jobs.Size``), no
+Deviations: 100 episodes of practice, 200 of push, where the thesis has a million steps, small networks and batches (``fetch_jobs.Size``), no
 L2 term, inputs on fixed scales, the simulator's 25 Hz instead of 50, and no Q-filter in the first half of the updates.
 """
 
@@ -19,15 +19,13 @@ from bench.fetch_claims import Cells, make_claims, table_rows
 from bench.fetch_demos import NOISE
 from bench.fetch_env import layout
 from bench.fetch_jobs import METHODS, ON, Job, cloning_config, ddpg_config, her_config, make_jobs
-from bench.harness import Claim, Context, curves, run_cells, write_rows
+from bench.harness import Claim, Context, chosen, curves, run_cells, write_rows
 from priorrl_core.config import config_hash
 
 
 def run(context: Context) -> list[Claim]:
     """Leaves ``table.csv``, ``curves.csv`` and a PNG of each task's curves."""
-    jobs = [(key(job), job) for job in make_jobs(context)]
-    if "stored" in context.options:
-        jobs = [(name, job) for name, job in jobs if (context.cells / f"{name}.json").is_file()]
+    jobs = chosen(context, [(key(job), job) for job in make_jobs(context)])
     cells = Cells(run_cells(context, jobs, work))
     write_rows(context.out / "table.csv", table_rows(cells))
     points = [{"task": c["task"], "method": c["method"], "seed": c["seed"], **p} for c in cells.all for p in c["curve"]]

@@ -4,8 +4,9 @@ Pushing, pick-and-place and the stacking of two blocks; scripted demonstrations 
 tasks (push, pick, stack), methods (ours, her, resets, bc, bc_her, no_bc, no_filter, no_her, early) and ``stored``
 (with ``--resume``: draws up what is there). Needs MuJoCo: ``pip install -r requirements/bench.txt``.
 
-Deviations: 100 episodes of practice, 200 of push, where the thesis has a million steps, small networks and batches (``fetch_jobs.Size``), no
-L2 term, inputs on fixed scales, the simulator's 25 Hz instead of 50, and no Q-filter in the first half of the updates.
+Deviations: 100 episodes of practice, 200 of push, where the thesis has a million steps, small networks and batches
+(``fetch_jobs.Size``), no L2 term, inputs on fixed scales, the simulator's 25 Hz instead of 50, and no Q-filter in the
+first half of the updates.
 """
 
 from __future__ import annotations

@@ -182,14 +182,14 @@ def curves(
     x_label: str,
     y_label: str,
 ) -> None:
-    """PNG of curves name -> (x, y)."""
+    """PNG of curves name -> (x, y); those beyond ten, which repeat the colours, are dashed."""
     plt = pyplot()
-    figure, axes = plt.subplots(figsize=(7.0, 3.6), layout="constrained")
-    for name, (x, y) in lines.items():
-        axes.plot(x, y, label=name, lw=1.3)
+    figure, axes = plt.subplots(figsize=(8.4, 3.6), layout="constrained")
+    for index, (name, (x, y)) in enumerate(lines.items()):
+        axes.plot(x, y, label=name, lw=1.3, ls="-" if index < 10 else "--")
     axes.set(title=title, xlabel=x_label, ylabel=y_label)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from typing import Any
+
+from priorrl_core.training.agent_factory import CLASSES
+from priorrl_core.training.learn_config import LearnConfig
 
 
 @functools.cache
@@ -13,3 +18,8 @@ def fingerprint(agent: str, reward: str) -> str:
 
     folders = (agent, reward) if reward else (agent,)
     return config_hash(*(verify_checkpoint(folder)["files"] for folder in folders))[:8]
+
+
+def own_settings(config: LearnConfig) -> dict[str, Any]:
+    """Of a run and of its agent; the tables of agents that do not learn in it do not count."""
+    return {k: v for k, v in dataclasses.asdict(config).items() if k == config.agent or k not in CLASSES}

@@ -8,7 +8,6 @@ their noise.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from bench.harness import Context
+from bench.keys import own_settings
 from bench.learner_jobs import DATA_SEED, KINDS, Size, size_of
 from bench.learner_settings import data_config
 from bench.learner_sides import practise
@@ -27,7 +27,6 @@ from priorrl_core.config import config_hash
 from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import DataError
 from priorrl_core.reporting.summary import write_json
-from priorrl_core.training.agent_factory import CLASSES
 from priorrl_core.training.gym_env import ScaledEnv, open_env
 from priorrl_core.training.offline_online import OfflineOnlineLearner
 from priorrl_core.training.step_loop import EVAL_STREAM, episode_seed
@@ -71,7 +70,7 @@ def folder(env: str, quick: bool) -> Path:
 
 def settings(size: Size) -> str:
     """Eight digits of what the data depend on."""
-    return config_hash(data_config(size), _spent(size))[:8]
+    return config_hash(own_settings(data_config(size)), _spent(size))[:8]
 
 
 def _spent(size: Size) -> dict[str, Any]:
@@ -128,17 +127,13 @@ def make(context: Context, env: str) -> None:
         part.close()
     write_json(where / MANIFEST, {
         "command": f"priorrl bench learners --only data,{env}{' --quick' if context.quick else ''}",
-        "settings": settings(size), **_spent(size), "config": _config(size),
+        "settings": settings(size), **_spent(size), "config": own_settings(data_config(size)),
         "versions": versions(), "random_return": round(random, 3),
         "expert_return": round(shots[best][1], 3), "expert_step": shots[best][0],
         "medium_return": round(shots[chosen][1], 3), "medium_step": shots[chosen][0],
         "curve": [[step, round(score, 3)] for step, score, _ in shots],
         "sets": {kind: _written(where, kind, sets[kind]) for kind in KINDS}})  # fmt: skip
 
-
-def _config(size: Size) -> dict[str, Any]:
-    """Without the tables of agents that do not learn here."""
-    return {k: v for k, v in dataclasses.asdict(data_config(size)).items() if k == "sac" or k not in CLASSES}
 
 
 def medium(curve: Sequence[tuple[int, float]], random: float) -> int:

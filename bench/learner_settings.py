@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from bench.keys import own_settings
 from bench.learner_jobs import OURS, Job, Size
 from priorrl_core.agents.awac import AWACConfig
 from priorrl_core.agents.bcq import BCQConfig
@@ -41,7 +42,7 @@ def settings_of(job: Job) -> Any:
     """All that the cell's side is told besides the job."""
     if job.library != OURS:
         return peer_config(job)
-    return goal_config(job) if job.size.goals else our_config(job)
+    return goal_config(job) if job.size.goals else own_settings(our_config(job))
 
 
 def goal_config(job: Job) -> DDPGConfig:

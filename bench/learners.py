@@ -35,7 +35,9 @@ COLUMNS = ("env", "data", "algorithm", "library", "seed", "steps", "last", "best
 def run(context: Context) -> list[Claim]:
     """Leaves ``returns.csv``, ``cells.csv``, ``data.csv``, ``parity.csv``, the data's manifests and figures."""
     wanted = make_jobs(context)
-    manifests = {env: _manifest(context, env) for env in data_envs(context, wanted)}
+    found = {env: _manifest(context, env) for env in data_envs(context, wanted)}
+    manifests = {env: manifest for env, manifest in found.items() if manifest}
+    wanted = [job for job in wanted if job.data not in KINDS or job.env in manifests]
     write_rows(context.out / "data.csv", data_rows(manifests))
     write_rows(context.out / "parity.csv", PARITY)
     if "data" in context.options:
@@ -49,10 +51,10 @@ def run(context: Context) -> list[Claim]:
 
 
 def _manifest(context: Context, env: str) -> dict[str, Any]:
-    """The data's, made if need be; to draw up stored results the committed copy will do."""
+    """The data's, made if need be; to draw up stored results the committed copy, empty where there is none."""
     copy = context.out / f"data_{env}.json"
-    if "stored" in context.options and copy.is_file():
-        return dict(json.loads(copy.read_text()))
+    if "stored" in context.options:
+        return dict(json.loads(copy.read_text())) if copy.is_file() else {}
     found = ensure(context, env)
     write_json(copy, {**found, "folder": folder(env, context.quick).name})
     return found

@@ -12,6 +12,7 @@ import dataclasses
 import numpy as np
 
 from bench.harness import Claim, Context, chosen, curves, run_cells, write_rows
+from bench.keys import own_settings
 from bench.maze_cells import work
 from bench.maze_claims import Cells, make_claims, table_rows
 from bench.maze_env import HORIZON, LAYOUT, STEP
@@ -33,7 +34,7 @@ def run(context: Context) -> list[Claim]:
 def key(job: Job) -> str:
     """File name of a cell; changes with the job, the maze and the settings of the learner."""
     world = {"layout": LAYOUT, "step": STEP, "horizon": HORIZON}
-    settings = config_hash(dataclasses.asdict(job), learn_config(job), world)[:8]
+    settings = config_hash(dataclasses.asdict(job), own_settings(learn_config(job)), world)[:8]
     return f"{job.method}_s{job.seed}_n{job.offline_steps}_{settings}"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from bench.harness import Claim, Context, chosen, curves, run_cells, write_rows
+from bench.keys import own_settings
 from bench.maze_env import HORIZON, STEP, TOWN
 from bench.online_cells import work
 from bench.online_claims import Cells, make_claims, table_rows
@@ -31,7 +32,8 @@ def run(context: Context) -> list[Claim]:
 def key(job: Job) -> str:
     """File name of a cell; changes with the job, the maze and the settings of the learner."""
     world = {"layout": TOWN, "step": STEP, "horizon": HORIZON, "chunk": ARMS[job.method].chunk}
-    return f"{job.method}_s{job.seed}_{config_hash(dataclasses.asdict(job), learn_config(job), world)[:8]}"
+    digits = config_hash(dataclasses.asdict(job), own_settings(learn_config(job)), world)[:8]
+    return f"{job.method}_s{job.seed}_{digits}"
 
 
 def _plot(context: Context, cells: Cells) -> None:

@@ -37,8 +37,8 @@ EPISODE = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
-#: Readers that join the steps of an episode while nobody waits for them: a fast simulator runs ahead of them by
-#: most of an episode.
+#: What is joined to the steps of an episode while nobody waits for it, at both ends: a fast simulator runs ahead of a
+#: starved reader by a whole episode, and with a shallow history at either end its trial would be lost and repeated.
 STEPS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=100,

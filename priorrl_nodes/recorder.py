@@ -20,7 +20,7 @@ from priorrl_core.data.run_index import INDEX, append_line, read_lines
 from priorrl_core.errors import ConfigError, DataError
 from priorrl_core.tasks.kinds import load_kind
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED
+from priorrl_nodes.qos import EPISODE, LATCHED, STEPS
 
 #: Ends of an episode that count as closed: learned from, or a fact about the arm. Others are repeated.
 CLOSED = ("horizon", "fault")
@@ -56,7 +56,7 @@ class Recorder(ManagedNode):
         self.make_subscription(Episode, "episode", self.on_episode, EPISODE)
         self.make_subscription(EpisodeTruth, "ground_truth/episode", self.on_truth, EPISODE)
         for entry in self.param("topics"):
-            self._listen(entry, CONTROL)
+            self._listen(entry, STEPS)
         self._listen("goal:priorrl/msg/Goal", LATCHED)
 
     def _listen(self, entry: str, qos: Any) -> None:

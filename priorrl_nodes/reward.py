@@ -60,14 +60,14 @@ class RewardNode(ManagedNode):
         self.states: OrderedDict[int, RobotState] = OrderedDict()
         self.connected = False
         self.goal: Goal | None = None
-        self.reward = self.make_publisher(Reward, "reward", CONTROL)
+        self.reward = self.make_publisher(Reward, "reward", STEPS)
         self.diagnostics = Diagnostics(self, self.make_publisher(DiagnosticArray, "diagnostics", CONTROL))
         self._warm_up()
         self.make_subscription(Goal, "goal", self.on_goal, LATCHED, always=True)
         if self.natural is not None:
             self._listen_to_parts()
             return
-        self.make_subscription(Image, "camera/image_raw", self.on_image, CONTROL)
+        self.make_subscription(Image, "camera/image_raw", self.on_image, STEPS)
         self._listen()
 
     def _listen_to_parts(self) -> None:
@@ -90,7 +90,7 @@ class RewardNode(ManagedNode):
             destroy, entity = self.inputs.pop()
             destroy(entity)
         if self.mode == "dense":
-            state = self.make_subscription(RobotState, "robot_state", self.on_state, CONTROL)
+            state = self.make_subscription(RobotState, "robot_state", self.on_state, STEPS)
             self.inputs = [(self.destroy_subscription, state)]
         if self.mode == "sparse":
             signal = self.make_subscription(Bool, "signals/electrical", self.on_signal, CONTROL)
@@ -134,7 +134,7 @@ class RewardNode(ManagedNode):
 
     def on_state(self, state: RobotState) -> None:
         self.states[time_ns(state.header.stamp)] = state
-        while len(self.states) > 4:
+        while len(self.states) > STEPS.depth:
             self.states.popitem(last=False)
         self.judge()
 

@@ -19,7 +19,7 @@ from priorrl_core.tasks.kinds import load_kind
 from priorrl_core.tasks.world import WorldState
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import image_message, named_values, objects_message, stamp_of, state_message
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, LATCHED, STEPS
 from priorrl_nodes.upstream import SoleUpstream
 
 _LATE = 1000
@@ -67,10 +67,10 @@ class Simulator(ManagedNode):
             self.make_steady_timer(self.kind.control_period_s, self.on_period)
 
     def _outputs(self) -> None:
-        self.image = self.make_publisher(Image, "camera/image_raw", CONTROL)
-        self.objects = self.make_publisher(JointState, "objects", CONTROL)
-        self.signals = self.make_publisher(JointState, "signals/stamped", CONTROL)
-        self.state = self.make_publisher(RobotState, "robot_state", CONTROL)
+        self.image = self.make_publisher(Image, "camera/image_raw", STEPS)
+        self.objects = self.make_publisher(JointState, "objects", STEPS)
+        self.signals = self.make_publisher(JointState, "signals/stamped", STEPS)
+        self.state = self.make_publisher(RobotState, "robot_state", STEPS)
         self.clock = self.make_publisher(ClockMessage, "/clock", CONTROL)
         self.joints = self.make_publisher(JointState, "joint_states", CONTROL)
         self.wrench = self.make_publisher(WrenchStamped, "wrench", CONTROL)

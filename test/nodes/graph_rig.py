@@ -100,11 +100,11 @@ class Graph:
         assert self.rig.spin_until(result.done, seconds), self.logs()
         return result.result().result
 
-    def kill(self, name: str) -> None:
-        """SIGKILL, as a crash would."""
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """As a crash would, or what else ``how`` says."""
         child = self.supervisor.processes[name].child
         assert child is not None
-        os.kill(child.pid, signal.SIGKILL)
+        os.kill(child.pid, how)
 
     def close(self) -> None:
         self.supervisor.stopping = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,23 @@ def test_sigkill_of_the_learning_nodes_loses_nothing(tmp_path: Path, monkeypatch
         undisturbed.learn(record)
     assert heads[-1].version == trials
     assert heads[-1].safetensors.tobytes() == undisturbed.learner.policy_head()
+
+
+def test_a_reward_node_that_stands_still_for_a_whole_episode_loses_no_trial(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for rewards while the base controller acts: with histories of ten, the other images of the
+    episode were overwritten before a starved reward node took them, and the trial was repeated from another pose."""
+    checkpoint = write_tiny(tmp_path / "checkpoint")
+    monkeypatch.setattr(graph_rig, "stand_in_specs", lambda options, **_: describe(options))
+    graph = graph_rig.Graph(tmp_path / "run", checkpoint=str(checkpoint), seed=SEED)
+    try:
+        result = graph.goal(count=4, kind="eval", policy="base", seed=SEED, deterministic=True).get_result_async()
+        assert graph.rig.spin_until(lambda: len(closed_episodes(tmp_path / "run")) >= 1, 90), graph.logs()
+        graph.kill("reward", signal.SIGSTOP)
+        graph.rig.spin(1.5)
+        graph.kill("reward", signal.SIGCONT)
+        assert graph.rig.spin_until(result.done, 120), graph.logs()
+        log = (tmp_path / "run" / "logs" / "episode_manager.log").read_text()
+    finally:
+        graph.close()
+    assert len(closed_episodes(tmp_path / "run", "eval")) == 4 and "is repeated" not in log

@@ -14,7 +14,8 @@ from rclpy.executors import SingleThreadedExecutor
 
 from priorrl_core.errors import UserError
 
-LOOK_S = 1.5
+LOOK_S = 3.2
+"""Above 3 s: a running participant that missed a newcomer's first announcement answers the next one (Fast DDS)."""
 ASK_S = 0.5
 ANSWER_S = 3.0
 NEXT = {

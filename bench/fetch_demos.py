@@ -56,7 +56,7 @@ class DemoSet:
 
 
 def script_of(task: str) -> Script:
-    """A fresh script; it remembers how far it is."""
+    """A fresh script, for one episode."""
     if task == "stack":
         from bench.fetch_script import Stack
 

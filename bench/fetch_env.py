@@ -15,47 +15,19 @@ from torch import Tensor
 from priorrl_core.data.her import GoalFunction, sparse_reward
 from priorrl_core.errors import UserError, nearest
 from priorrl_core.perception.small_encoder import ObservationEncoder
+from priorrl_core.rewards.stacking import sparse_stack_reward, stack_horizon, stacked, step_stack_reward
 
-DELTA_M = 0.05
-"""Of equations 20 to 22; strictly below it counts."""
 HORIZON = 50
 """Steps of pushing and of pick-and-place: Gymnasium-Robotics' (the thesis gives none)."""
 TASKS = {"push": "FetchPush-v4", "pick": "FetchPickAndPlace-v4", "stack": "two blocks, one on the other"}
 REWARDS = ("sparse", "step")
 
 
-def stack_horizon(blocks: int) -> int:
-    """``50 (N - 1)`` steps (thesis section 5.5.1)."""
-    return 50 * (blocks - 1)
-
-
-def stack_goal(first: np.ndarray, blocks: int) -> np.ndarray:
-    """``g_1 = x_1, g_i = g_{i-1} + (0, 0, 5 cm)`` (3 N,) of the first block's place (3,)."""
-    up = np.arange(blocks)[:, None] * np.array([0.0, 0.0, DELTA_M])
-    return (np.asarray(first) + up).ravel()
-
-
-def in_place(achieved: Tensor, desired: Tensor) -> Tensor:
-    """``1[||x_i - g_i|| < delta]`` (B, N) of the places (B, 3 N) of N blocks."""
-    apart = (achieved - desired).unflatten(-1, (-1, 3)).norm(dim=-1)
-    return (apart < DELTA_M).to(achieved.dtype)
-
-
-def stack_sparse_reward(achieved: Tensor, desired: Tensor) -> Tensor:
-    """``min_i 1[||x_i - g_i|| < delta]`` (B,): 0 or 1, thesis equation 21."""
-    return in_place(achieved, desired).amin(-1)
-
-
-def stack_step_reward(achieved: Tensor, desired: Tensor) -> Tensor:
-    """``-1 + sum_i 1[||x_i - g_i|| < delta]`` (B,), thesis equation 22: 0 at the start, N - 1 at most."""
-    return in_place(achieved, desired).sum(-1) - 1.0
-
-
 def reward_of(task: str, reward: str) -> GoalFunction:
     """Equation 20, or for stacking 21 (``sparse``) or 22 (``step``)."""
     if task != "stack":
         return sparse_reward
-    return stack_sparse_reward if reward == "sparse" else stack_step_reward
+    return sparse_stack_reward if reward == "sparse" else step_stack_reward
 
 
 def return_range(task: str, reward: str, discount: float) -> tuple[float, float]:
@@ -66,7 +38,7 @@ def return_range(task: str, reward: str, discount: float) -> tuple[float, float]
 
 def succeeded(achieved: np.ndarray, desired: np.ndarray) -> bool:
     """Every block within delta of its goal; asked of an episode's final state whatever the reward."""
-    return bool(stack_sparse_reward(torch.from_numpy(achieved)[None], torch.from_numpy(desired)[None]) == 1.0)
+    return bool(stacked(torch.from_numpy(achieved), torch.from_numpy(desired)))
 
 
 class FetchWorld:

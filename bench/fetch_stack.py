@@ -13,9 +13,10 @@ from typing import Any
 
 import gymnasium_robotics
 import numpy as np
+import torch
 from gymnasium_robotics.envs.fetch.fetch_env import MujocoFetchEnv
 
-from bench.fetch_env import stack_goal
+from priorrl_core.rewards.stacking import stack_goals
 
 ASSETS = Path(gymnasium_robotics.__file__).parent / "envs" / "assets"
 BLOCKS = ("object0", "object1")
@@ -80,7 +81,7 @@ class StackEnv(MujocoFetchEnv):
         return np.stack([self._utils.get_site_xpos(self.model, self.data, name) for name in BLOCKS])
 
     def _sample_goal(self) -> np.ndarray:
-        return stack_goal(self._places()[0], len(BLOCKS))
+        return stack_goals(torch.from_numpy(self._places().ravel())).numpy()
 
     def _get_obs(self) -> dict[str, np.ndarray]:
         u, model, data, dt = self._utils, self.model, self.data, self.dt

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from priorrl_core.data.her import GoalEpisode, GoalReplay, HERConfig
+from priorrl_core.data.her import GoalEpisode, GoalReplay, HERConfig, sparse_reward
 from priorrl_core.rewards.stacking import (
+    BLOCK_M,
     sparse_stack_reward,
     stack_goals,
     stack_horizon,
@@ -47,6 +48,15 @@ def test_5_10_five_centimetres_exactly_is_too_far():
         moved[0, 5] = -distance
         assert float(sparse_stack_reward(moved, goals)) == wanted
         assert float(step_stack_reward(moved, goals)) == wanted
+
+
+def test_5_10_equation_20_is_strict_too_and_distance_is_in_space_and_of_each_block():
+    edge = torch.tensor([[BLOCK_M, 0.0, 0.0], [0.0499, 0.0, 0.0]], dtype=torch.float64)
+    assert sparse_reward(edge, torch.zeros(2, 3).double()).tolist() == [-1.0, 0.0]
+    apart = torch.tensor([[0.04, 0.04, 0.0, 0.0, 0.0, 0.0]])  # 5.7 cm in space, 4 cm an axis
+    assert float(step_stack_reward(apart, torch.zeros(1, 6))) == 0.0
+    both = torch.tensor([[0.04, 0.0, 0.0, 0.0, 0.04, 0.0]])  # each block within 5 cm, 5.7 cm together
+    assert float(sparse_stack_reward(both, torch.zeros(1, 6))) == 1.0
 
 
 def test_5_10_horizons():

@@ -78,8 +78,8 @@ class DDPG(ActorCriticAgent):
         decay = config.l2 if config.l2_of == "weights" else 0.0
         self.optimizer = torch.optim.Adam([
             {"params": list(encoder.parameters()), "lr": config.critic_rate},
-            *_groups(self.critics.online, config.critic_rate, decay),
-            *_groups(self.actor, config.actor_rate, decay)], fused=True)
+            *parameter_groups(self.critics.online, config.critic_rate, decay),
+            *parameter_groups(self.actor, config.actor_rate, decay)], fused=True)
 
     def policy(self, features: Tensor) -> Tensor:
         """``pi(s)`` (B, A)."""
@@ -136,7 +136,7 @@ class DDPG(ActorCriticAgent):
         return loss, {"actor_loss": loss.detach(), "bc_loss": bc.detach(), "bc_kept": kept}
 
 
-def _groups(network: EnsembleMLP, rate: float, decay: float) -> list[dict[str, object]]:
+def parameter_groups(network: EnsembleMLP, rate: float, decay: float) -> list[dict[str, object]]:
     """Weights with L2, biases without; Adam's coupled decay is the gradient of ``(decay / 2) * ||w||^2``."""
     parts: list[tuple[nn.ParameterList, float]] = [(network.weights, decay), (network.biases, 0.0)]
     return [{"params": list(part), "lr": rate, "weight_decay": d} for part, d in parts]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from priorrl_core.agents.ddpg import DDPG, DDPGConfig, _groups
+from priorrl_core.agents.ddpg import DDPG, DDPGConfig, parameter_groups
 from priorrl_core.agents.networks import EnsembleMLP
 from priorrl_core.perception.small_encoder import ObservationEncoder
 
@@ -105,6 +105,7 @@ class AttentionDDPG(DDPG):
         decay = config.l2 if config.l2_of == "weights" else 0.0
         self.optimizer = torch.optim.Adam([
             {"params": list(encoder.parameters()), "lr": config.critic_rate},
-            *_groups(self.critics.online, config.critic_rate, decay),
-            *_groups(actor.query, config.actor_rate, decay), *_groups(actor.network, config.actor_rate, decay)],
+            *parameter_groups(self.critics.online, config.critic_rate, decay),
+            *parameter_groups(actor.query, config.actor_rate, decay),
+            *parameter_groups(actor.network, config.actor_rate, decay)],
             fused=True)

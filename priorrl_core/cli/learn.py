@@ -109,22 +109,21 @@ def _threads(args: argparse.Namespace, config: Any, plan: Any, folder: Path) -> 
 
     if begun := run_threads(folder) if args.resume else 0:
         return begun
-    sizes = _sizes(plan)
-    rates = measure(config, *sizes)
+    rates = measure(config, *_sizes(plan))
     sys.stderr.write("updates a second: " + ", ".join(f"{r:.0f} on {n} thread{'s' * (n > 1)}"
                                                       for n, r in rates.items()) + f"; takes {fastest(rates)}\n")
     return fastest(rates)
 
 
 def _sizes(plan: Any) -> tuple[int, int]:
-    """Of observation and action of one step."""
+    """Of observation and decision, with the goals that hindsight adds."""
     if plan.data is not None:
-        return plan.data.obs_shape[0], plan.data.action_size
+        return plan.data.obs_shape[0], plan.data.action_size * plan.chunk
     from priorrl_core.training.gym_env import ScaledEnv
 
     env = ScaledEnv(plan.make_env())
     env.close()
-    return env.obs_size, env.action_size
+    return env.obs_size, env.action_size * plan.chunk
 
 
 def _show(args: argparse.Namespace, result: dict[str, Any]) -> None:

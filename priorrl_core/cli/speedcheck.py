@@ -18,8 +18,6 @@ priorrl speedcheck --json
 """
 
 LEARNERS = ("iql", "sac", "td3")
-WORTH = 1.1
-"""A gain below this is noise on most machines, and the default stays."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -29,16 +27,17 @@ def add_arguments(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     from priorrl_core.training.runtime import configure_torch
     from priorrl_core.training.speedcheck import products
+    from priorrl_core.training.threads import cores
 
     configure_torch()
     begin, seconds = time.monotonic(), 0.2 if args.quick else 1.2
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores()
     rates = products(3 * seconds)
-    settings = _settings(cores, args.quick)
+    settings = _settings(count, args.quick)
     updates = _updates(settings, seconds, args.seed)
     configure_torch()
     best = best_setting(updates)
-    result = {"cores": cores, "load": _load(), "gflops": {n: round(r, 1) for n, r in rates.items()},
+    result = {"cores": count, "load": _load(), "gflops": {n: round(r, 1) for n, r in rates.items()},
               "updates_per_s": updates, "best": best, "seconds": round(time.monotonic() - begin, 1)}
     emit(args, result, _lines(result))
     return 0
@@ -89,6 +88,8 @@ def best_setting(updates: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    from priorrl_core.training.threads import WORTH
+
     top = max(rows, key=lambda u: float(u["rate"]))
     chosen = top if top["rate"] > WORTH * rows[0]["rate"] else rows[0]
     return {k: chosen[k] for k in ("threads", "bf16", "compile", "rate")}

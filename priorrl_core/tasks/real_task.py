@@ -132,15 +132,15 @@ class RealEnv(gym.Env):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         command = self._within(np.asarray(action, np.float64))
-        before, fault = self._seen()
+        state, fault = self._seen()
         if not fault:
             self.driver.command(command)
             self._last = command
-            before, fault = self._seen()
+            state, fault = self._seen()
         if fault:
             self.driver.stop()
         self._step += 1
-        state = self._start if fault and not np.isfinite(before).all() else before
+        state = state if np.isfinite(state).all() else self._start
         return (state.astype(np.float32), self._reward(state), bool(fault), self._step >= self.task.horizon,
                 {"fault": fault or None, "executed": None if fault else command})
 

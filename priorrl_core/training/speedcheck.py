@@ -39,13 +39,13 @@ def make_agent(name: str, samples: int | None = None, seed: int = 0) -> Any:
     return makers[name]()
 
 
-def filled_replay(seed: int = 0) -> TransitionReplay:
+def random_replay(rows: int, obs_size: int, action_size: int, seed: int = 0) -> TransitionReplay:
     """A full replay of random steps: time does not depend on what they hold."""
-    generator, replay = torch.Generator().manual_seed(seed), TransitionReplay(ROWS, (OBS,), ACTION)
+    generator, replay = torch.Generator().manual_seed(seed), TransitionReplay(rows, (obs_size,), action_size)
     for name in ("obs", "next_obs", "reward"):
         replay.columns[name].normal_(generator=generator)
     replay.columns["action"].uniform_(-1.0, 1.0, generator=generator)
-    replay.added = ROWS
+    replay.added = rows
     return replay
 
 
@@ -54,7 +54,7 @@ class Updates:
 
     def __init__(self, name: str, speed: SpeedConfig, samples: int | None = None, seed: int = 0) -> None:
         self.agent: Any = speed_up(make_agent(name, samples, seed), speed)
-        self.replay, self.generator = filled_replay(seed), torch.Generator().manual_seed(seed)
+        self.replay, self.generator = random_replay(ROWS, OBS, ACTION, seed), torch.Generator().manual_seed(seed)
 
     def update(self, count: int) -> None:
         for _ in range(count):

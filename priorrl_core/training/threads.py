@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from functools import partial
 
-from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.offline_online import OfflineOnlineLearner
 from priorrl_core.training.runtime import configure_torch
-from priorrl_core.training.speedcheck import per_second
+from priorrl_core.training.speedcheck import per_second, random_replay
 
 WORTH = 1.1
 """A gain below this is noise on most machines, and one thread stays."""
@@ -32,12 +32,9 @@ def measure(config: LearnConfig, obs_size: int, action_size: int, seconds: float
 
     The worst, since a learner runs for hours beside others. Torch is left with one thread.
     """
-    data = TransitionReplay(1000, (obs_size,), action_size)
-    for name in ("obs", "next_obs", "reward"):
-        data.columns[name].normal_()
-    data.columns["action"].uniform_(-1.0, 1.0)
-    data.added = data.capacity
-    learner, counts = OfflineOnlineLearner(config, obs_size, action_size, 0, data), sorted({1, cores()})
+    plain = dataclasses.replace(config, her=None, return_range=False)  # what needs an environment or episodes
+    learner = OfflineOnlineLearner(plain, obs_size, action_size, 0, random_replay(1000, obs_size, action_size))
+    counts = sorted({1, cores()})
     rates = dict.fromkeys(counts, float("inf"))
     for _ in range(ROUNDS):
         for count in counts:

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from priorrl_core.agents.iql_state import IQLConfig
+from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.cli.main import main
+from priorrl_core.data.her import HERConfig
 from priorrl_core.training import threads
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.runtime import configure_torch
@@ -68,6 +70,8 @@ def test_threads_are_measured_told_and_kept_on_resuming(folder: Path, capsys: py
 def test_threads_that_do_not_pay_are_not_taken() -> None:
     assert threads.fastest({1: 100.0, 2: 109.0}) == threads.fastest({1: 100.0, 2: 50.0}) == 1
     rates = threads.measure(LearnConfig("x", "iql", iql=IQLConfig(hidden=(8, 8)), batch_size=8), 3, 1, 0.1)
+    goals = LearnConfig("x", "td3", her=HERConfig(), return_range=True, batch_size=8, td3=TD3Config(hidden=(8, 8)))
+    assert min(threads.measure(goals, 3, 1, 0.1).values()) > 0.0, "these need an environment and episodes"
     assert set(rates) == {1, threads.cores()} and min(rates.values()) > 0.0 and torch.get_num_threads() == 1
 
 

@@ -89,6 +89,11 @@ def test_claims_turn_with_the_figures(method: str, curve: list[float], claim: st
     assert [c.verdict for c in made] == [outcome]
 
 
+def test_seeds_without_success_before_have_nothing_to_lose_and_do_not_count() -> None:
+    made = [c for c in make_claims(cells({"iql": [0.0, 0.0, 0.8, 1.0]})) if c.claim.startswith("IQL goes online")]
+    assert [(c.verdict, c.seeds) for c in made] == [("fails", 0)]
+
+
 def test_a_gain_within_its_standard_error_is_no_gain() -> None:
     some = cells()
     for cell in some.of("rlpd"):
@@ -98,7 +103,7 @@ def test_a_gain_within_its_standard_error_is_no_gain() -> None:
 
 
 def test_every_step_of_the_ablation_has_its_claim_and_every_method_its_row() -> None:
-    assert len(make_claims(cells())) == 4 + len(STEPS) + 1 and len(table_rows(cells())) == len(ARMS)
+    assert len(make_claims(cells())) == 4 + len(STEPS) and len(table_rows(cells())) == len(ARMS)
     assert make_claims(Cells([])) == [] == table_rows(Cells([]))
 
 

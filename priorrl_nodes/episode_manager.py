@@ -98,7 +98,7 @@ class EpisodeManager(ManagedNode):
         hear(Latent, "latent", self._into("on_latent", wake=True), STEPS)
         hear(ControllerDone, "controller/done", self.on_done, CONTROL)
         hear(GateStatus, "safety_gate/status", self.on_gate, LATCHED)
-        hear(String, "recorder/closed", self.on_closed, LATCHED)
+        hear(String, "recorder/closed", self.on_closed, EPISODE)
         services = dict(SERVICES)
         if self.sets_up():
             services["simulator/begin_episode"] = BeginEpisode

@@ -29,7 +29,8 @@ POLICY = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
 
-#: Closed episodes: a restarted recorder or trainer gets the last few again and drops those it knows.
+#: Closed episodes and the recorder's answers to them: who restarts gets the last few again and drops those it knows;
+#: with a depth of one the answers to a backlog would overwrite each other.
 EPISODE = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=4,

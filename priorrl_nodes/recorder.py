@@ -52,7 +52,7 @@ class Recorder(ManagedNode):
         self.judged = {e["episode_id"] for e in read_lines(self.run_dir / "ground_truth.jsonl")}
         self.live: dict[str, deque[RawMessage]] = {}
         self.goal: RawMessage | None = None
-        self.closed = self.make_publisher(String, "recorder/closed", LATCHED)
+        self.closed = self.make_publisher(String, "recorder/closed", EPISODE)
         self.make_subscription(Episode, "episode", self.on_episode, EPISODE)
         self.make_subscription(EpisodeTruth, "ground_truth/episode", self.on_truth, EPISODE)
         for entry in self.param("topics"):

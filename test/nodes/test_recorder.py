@@ -18,7 +18,7 @@ from priorrl.msg import Episode, EpisodeTruth, Reward, RobotState  # noqa: E402
 from priorrl_core.data.mcap_episodes import EpisodeRecord, read_episode, topics  # noqa: E402
 from priorrl_core.data.run_index import closed_episodes, read_lines  # noqa: E402
 from priorrl_nodes.messages import floats, octets, stamp_of  # noqa: E402
-from priorrl_nodes.qos import CONTROL, EPISODE, LATCHED  # noqa: E402
+from priorrl_nodes.qos import CONTROL, EPISODE  # noqa: E402
 from test.nodes.node_rig import Rig  # noqa: E402
 
 STEPS = 20
@@ -60,7 +60,7 @@ def test_s_10_an_episode_survives_the_recorder_bit_for_bit(rig: Rig, tmp_path: P
     truth = rig.node.create_publisher(EpisodeTruth, "ground_truth/episode", EPISODE)
     state = rig.node.create_publisher(RobotState, "robot_state", CONTROL)
     reward = rig.node.create_publisher(Reward, "reward", CONTROL)
-    closed = rig.listen(String, "recorder/closed", LATCHED)
+    closed = rig.listen(String, "recorder/closed", EPISODE)
     assert all(rig.connected(p) for p in (out, truth, state, reward))
     for tick in range(28, 53):  # the episode is ticks 30 to 50
         for publisher, kind in ((state, RobotState), (reward, Reward)):
@@ -101,7 +101,7 @@ def test_a_killed_recorder_loses_no_closed_episode_and_stores_none_twice(rig: Ri
     rig.kill(process)
     out.publish(episode(1))  # while nobody records
     out.publish(episode(2, "node_lost"))
-    closed = rig.listen(String, "recorder/closed", LATCHED)
+    closed = rig.listen(String, "recorder/closed", EPISODE)
     rig.start("recorder", run_dir=run)
     assert rig.spin_until(lambda: len(closed) >= 3)
     assert [e["index"] for e in closed_episodes(run)] == [0, 1]
@@ -113,7 +113,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(rig: Rig, t
     """A file-size limit stands for the full disk: the write fails in the middle in the same way."""
     run = tmp_path / "run"
     out = rig.node.create_publisher(Episode, "episode", EPISODE)
-    closed = rig.listen(String, "recorder/closed", LATCHED)
+    closed = rig.listen(String, "recorder/closed", EPISODE)
     process = rig.start("recorder", wrap=["prlimit", "--fsize=60000"], run_dir=run)
     assert rig.connected(out)
     out.publish(episode(0))

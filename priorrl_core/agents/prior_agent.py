@@ -33,6 +33,8 @@ class PriorAgentConfig:
 
     prior: Literal["none", "bm", "abm"] = "abm"
     tasks: int = 1
+    snippet: int = 4
+    """Steps of the snippets that it learns from (ng; 2 where ``epsilon`` is 0), in ``priorrl learn``."""
     policy_trunk: tuple[int, ...] = (256,)
     """With ``policy_head`` the policy's and the prior's 256-256; table 5 has 200 -> 300 for seven tasks."""
     policy_head: tuple[int, ...] = (256,)
@@ -56,8 +58,8 @@ class PriorAgentConfig:
         sizes = (self.policy_trunk, self.critic_trunk, self.policy_head, self.critic_head)
         if not all(sizes[:2]) or min(u for s in sizes for u in (*s, 1)) < 1:
             raise ValueError("policy_trunk and critic_trunk must name at least one layer, each of at least 1 unit")
-        if min(self.tasks, self.action_samples, self.target_period) < 1:
-            raise ValueError("tasks, action_samples and target_period must be at least 1")
+        if min(self.tasks, self.snippet, self.action_samples, self.target_period) < 1:
+            raise ValueError("tasks, snippet, action_samples and target_period must be at least 1")
         if min(self.learning_rate, self.min_std, self.eta_init) <= 0.0 or self.epsilon < 0.0:
             raise ValueError("learning_rate, min_std and eta_init must be above 0, epsilon not below 0")
         if self.epsilon == 0.0 and self.prior == "none":

@@ -52,7 +52,6 @@ class SnippetSampler:
         if length < 1:
             raise ValueError("length must be at least 1")
         self.replay, self.length, self.rewards = replay, length, tuple(rewards)
-        self._counted, self._reach = -1, torch.zeros(0, dtype=torch.int64)
 
     @property
     def tasks(self) -> int:
@@ -67,16 +66,14 @@ class SnippetSampler:
 
     def batch(self, first: Tensor, task: Tensor) -> SnippetBatch:
         """The snippets that start at rows ``first`` (B,), for ``task`` (B,)."""
-        last = self._following()[first]  # steps after the first, at most length - 1
-        ahead = torch.arange(self.length)
-        rows = (first[:, None] + torch.minimum(ahead, last[:, None])) % self.replay.capacity
+        rows, valid = self._follow(first)
         flat = self.replay.batch(rows.flatten())
         shape = (len(first), self.length)
         return SnippetBatch(
             flat.obs.unflatten(0, shape), flat.action.unflatten(0, shape),
             self._reward(flat, task.repeat_interleave(self.length)).unflatten(0, shape),
             flat.next_obs.unflatten(0, shape), flat.terminated.unflatten(0, shape),
-            (ahead <= last[:, None]).float(), task)
+            valid.float(), task)
 
     def _reward(self, flat, task: Tensor) -> Tensor:
         if not self.rewards:
@@ -84,19 +81,16 @@ class SnippetSampler:
         every = torch.stack([r(flat.obs, flat.action, flat.next_obs) for r in self.rewards])
         return every.gather(0, task[None]).squeeze(0)
 
-    def _following(self) -> Tensor:
-        """For each row the number of later steps in its snippet; computed anew when the replay has grown."""
-        if self._counted != self.replay.added:
-            self._counted, self._reach = self.replay.added, self._count()
-        return self._reach
-
-    def _count(self) -> Tensor:
-        columns, size, newest = self.replay.columns, self.replay.size, (self.replay.added - 1) % self.replay.capacity
-        after = (torch.arange(size) + 1) % size
-        same = (columns["next_obs"][:size] == columns["obs"][after]).flatten(1).all(1)
-        linked = same & ~columns["terminated"][:size] & ~columns["truncated"][:size]
-        linked[newest] = False
-        reach = torch.zeros(size, dtype=torch.int64)
+    def _follow(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (B, T) from ``first`` (B,) on, the last one repeated behind an end, and which are not repeated."""
+        rows, valid = [first], [torch.ones_like(first, dtype=torch.bool)]
         for _ in range(self.length - 1):
-            reach = torch.where(linked, reach[after] + 1, 0)
-        return reach
+            after = (rows[-1] + 1) % self.replay.size
+            valid.append(valid[-1] & self._linked(rows[-1], after))
+            rows.append(torch.where(valid[-1], after, rows[-1]))
+        return torch.stack(rows, 1), torch.stack(valid, 1)
+
+    def _linked(self, row: Tensor, after: Tensor) -> Tensor:
+        columns, newest = self.replay.columns, (self.replay.added - 1) % self.replay.capacity
+        same = (columns["next_obs"][row] == columns["obs"][after]).flatten(1).all(1)
+        return same & ~columns["terminated"][row] & ~columns["truncated"][row] & (row != newest)

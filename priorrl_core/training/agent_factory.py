@@ -1,4 +1,4 @@
-"""The agents on states that learn from transitions, by name."""
+"""The agents on states that learn from transitions or snippets of them, by name."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from priorrl_core.agents.bcq import BCQ
 from priorrl_core.agents.bear import BEAR
 from priorrl_core.agents.ddpg import DDPG
 from priorrl_core.agents.iql_state import IQL
+from priorrl_core.agents.kl_bear import KLBEAR
+from priorrl_core.agents.mpo import MPO
 from priorrl_core.agents.sac import SAC
 from priorrl_core.agents.sacfd import SACfD
+from priorrl_core.agents.svg import SVG
 from priorrl_core.agents.td3 import TD3
 from priorrl_core.perception.small_encoder import StateEncoder
 from priorrl_core.training.learn_config import LearnConfig
 
-CLASSES: dict[str, Any] = {"awac": AWAC, "bc": BC, "bcq": BCQ, "bear": BEAR, "ddpg": DDPG, "iql": IQL, "sac": SAC,
-                           "sacfd": SACfD, "td3": TD3}
+CLASSES: dict[str, Any] = {"awac": AWAC, "bc": BC, "bcq": BCQ, "bear": BEAR, "ddpg": DDPG, "iql": IQL,
+                           "kl_bear": KLBEAR, "mpo": MPO, "sac": SAC, "sacfd": SACfD, "svg": SVG, "td3": TD3}
 
 
 def make_agent(config: LearnConfig, obs_size: int, action_size: int, seed: int) -> Agent:
     """The agent of ``config`` on a state of ``obs_size`` numbers, untrained."""
-    return CLASSES[config.agent](getattr(config, config.agent), StateEncoder(obs_size), action_size, seed)
+    return CLASSES[config.agent](config.table, StateEncoder(obs_size), action_size, seed)

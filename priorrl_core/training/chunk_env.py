@@ -38,12 +38,12 @@ class ChunkEnv(ScaledEnv):
 
 def chunk_config(config: LearnConfig, size: int) -> LearnConfig:
     """The settings with the discount of ``size`` steps, where the agent has one."""
-    table = getattr(config, config.agent)
-    if size == 1 or not hasattr(table, "discount"):
+    if size == 1 or not hasattr(config.table, "discount"):
         return config
-    return dataclasses.replace(config, **{config.agent: dataclasses.replace(table, discount=table.discount**size)})
+    table = dataclasses.replace(config.table, discount=config.table.discount**size)
+    return dataclasses.replace(config, **{config.agent: table})
 
 
 def step_discount(config: LearnConfig) -> float:
     """Of one step; 1 for an agent without."""
-    return float(getattr(getattr(config, config.agent), "discount", 1.0))
+    return float(getattr(config.table, "discount", 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -57,6 +58,14 @@ class LearnBuffer:
     def batch(self, rows: Tensor, demos: int = 0) -> TransitionBatch:
         """The given rows; the last ``demos`` are demonstrations."""
         return dataclasses.replace(self.table.batch(rows), demos=demos)
+
+    def part(self, data: bool) -> TransitionReplay:
+        """The data's rows or the practice's as a replay of their own: the same memory, as it stands now."""
+        out = copy.copy(self.table)
+        start, out.capacity, out.added = ((0, self.prior, self.prior_added) if data
+                                          else (self.prior, self.capacity, self.added))
+        out.columns = {name: column[start:start + out.capacity] for name, column in self.table.columns.items()}
+        return out
 
     def data_digest(self) -> str:
         """Twelve hex digits of what is learned from the data."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from priorrl_core.agents.awac import AWACConfig
 from priorrl_core.agents.bc import BCConfig
@@ -12,8 +12,12 @@ from priorrl_core.agents.bcq import BCQConfig
 from priorrl_core.agents.bear import BEARConfig
 from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig
+from priorrl_core.agents.kl_bear import KLBEARConfig
+from priorrl_core.agents.mpo import MPOConfig
+from priorrl_core.agents.prior_agent import PriorAgentConfig
 from priorrl_core.agents.sac import SACConfig
 from priorrl_core.agents.sacfd import SACfDConfig
+from priorrl_core.agents.svg import SVGConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.config import config_dir, load
 from priorrl_core.data.her import HERConfig
@@ -25,7 +29,7 @@ class LearnConfig:
     """One file of ``config/agents/``."""
 
     name: str
-    agent: Literal["awac", "bc", "bcq", "bear", "ddpg", "iql", "sac", "sacfd", "td3"]
+    agent: Literal["awac", "bc", "bcq", "bear", "ddpg", "iql", "kl_bear", "mpo", "sac", "sacfd", "svg", "td3"]
     """Which of the tables below counts."""
     awac: AWACConfig = field(default_factory=AWACConfig)
     bc: BCConfig = field(default_factory=BCConfig)
@@ -33,10 +37,14 @@ class LearnConfig:
     bear: BEARConfig = field(default_factory=BEARConfig)
     ddpg: DDPGConfig = field(default_factory=DDPGConfig)
     iql: IQLConfig = field(default_factory=IQLConfig)
+    kl_bear: KLBEARConfig = field(default_factory=KLBEARConfig)
+    mpo: MPOConfig = field(default_factory=MPOConfig)
     sac: SACConfig = field(default_factory=SACConfig)
     sacfd: SACfDConfig = field(default_factory=SACfDConfig)
+    svg: SVGConfig = field(default_factory=SVGConfig)
     td3: TD3Config = field(default_factory=TD3Config)
     batch_size: int = 256
+    """Steps in a batch; agents that learn from snippets (MPO, SVG, KL-BEAR) get as many snippets as make that many."""
     replay: int = 1_000_000
     """Transitions of practice; when it is full the oldest gives way. The data set is kept whole beside it."""
     sampling: Literal["mixed", "symmetric", "weighted"] = "mixed"
@@ -82,6 +90,31 @@ class LearnConfig:
                 raise ValueError(f"{name} must not be below 0")
         if not 0.0 <= self.prior_share <= 1.0:
             raise ValueError("prior_share must lie in [0, 1]")
+        if self.snippet:
+            self._check_snippets()
+
+    def _check_snippets(self) -> None:
+        if self.batch_size < self.snippet:
+            raise ValueError(f"batch_size {self.batch_size} is below one snippet of {self.snippet} steps")
+        if self.demo_rows or self.her is not None:
+            raise ValueError(f"{self.agent} learns from snippets, to which neither demo_rows nor her apply")
+        if self.table.tasks != 1:
+            raise ValueError(f"{self.agent}: tasks must be 1 here, for an environment has one reward")
+
+    @property
+    def table(self) -> Any:
+        """The settings of the agent that counts."""
+        return getattr(self, self.agent)
+
+    @property
+    def snippet(self) -> int:
+        """Steps of the snippets that the agent learns from; 0: it learns from single transitions."""
+        return self.table.snippet if isinstance(self.table, PriorAgentConfig) else 0
+
+    @property
+    def batch_rows(self) -> int:
+        """Transitions or snippets in a batch."""
+        return self.batch_size // (self.snippet or 1)
 
     @property
     def share(self) -> float | None:

@@ -96,6 +96,7 @@ class LearnLoop:
 
     def __init__(self, config: LearnConfig, plan: LearnPlan, folder: str | Path, resume: bool = False,
                  report: Report | None = None) -> None:
+        _check_chunk(config, plan.chunk)
         data, discount = plan.data, step_discount(config)
         self.config, self.plan, self.folder = chunk_config(config, plan.chunk), plan, Path(folder)
         self._report = report or (lambda phase, done, total, note: None)
@@ -115,8 +116,6 @@ class LearnLoop:
     def _open_env(self, discount: float) -> ScaledEnv | None:
         if self.plan.make_env is None:
             return None
-        if self.config.her is not None and self.plan.chunk > 1:
-            raise ConfigError("hindsight ('her') and --chunk do not go together; leave one out")
         env = open_scaled(self.plan.make_env(), self.config.her is not None)
         return env if self.plan.chunk == 1 else ChunkEnv(env, self.plan.chunk, discount)
 
@@ -249,3 +248,10 @@ class LearnLoop:
         for env in (self._env, self._eval_env):
             if env is not None:
                 env.close()
+
+
+def _check_chunk(config: LearnConfig, chunk: int) -> None:
+    if chunk > 1 and config.her is not None:
+        raise ConfigError("hindsight ('her') and --chunk do not go together; leave one out")
+    if chunk > 1 and config.snippet:
+        raise ConfigError(f"'{config.agent}' learns from snippets of single steps; leave --chunk out")

@@ -11,12 +11,14 @@ from torch import Tensor
 from priorrl_core.agents.speed import SpeedConfig, speed_up
 from priorrl_core.config import config_hash
 from priorrl_core.data.returns import return_range
+from priorrl_core.data.snippets import SnippetBatch
 from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
 from priorrl_core.errors import ConfigError
 from priorrl_core.training.agent_factory import make_agent
 from priorrl_core.training.hindsight import GoalTask, Hindsight
 from priorrl_core.training.learn_buffer import LearnBuffer
 from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.learn_snippets import LearnSnippets
 from priorrl_core.training.state import Tensors, load_training, prefixed, training_tensors, under
 
 EXACT = SpeedConfig()
@@ -33,6 +35,7 @@ class OfflineOnlineLearner:
         self.agent = speed_up(make_agent(config, self.obs_size, action_size, seed), speed)
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
         self.hindsight = _hindsight(self.buffer, config, goals)
+        self.snippets = _snippets(self.buffer, config)
         self.reward_scale = _reward_scale(config, data)
         self.explorer = torch.Generator().manual_seed(seed + 1)
         self.sampler = torch.Generator().manual_seed(seed + 2)
@@ -72,17 +75,23 @@ class OfflineOnlineLearner:
     def _update(self, share: float | None) -> dict[str, Tensor]:
         return self.agent.update(self.sample(share))  # type: ignore[operator]
 
-    def sample(self, share: float | None) -> TransitionBatch:
+    def sample(self, share: float | None) -> TransitionBatch | SnippetBatch:
         """A batch with ``share`` of its rows from the data and, behind it, the demonstrations' extra rows."""
         c, buffer = self.config, self.buffer
-        rows, demos = buffer.rows(c.batch_size, share, self.sampler), c.demo_rows if buffer.prior else 0
+        rows, demos = buffer.rows(c.batch_rows, share, self.sampler), c.demo_rows if buffer.prior else 0
         if demos:
             rows = torch.cat([rows, buffer.data_rows(demos, self.sampler)])
-        batch = (buffer.batch(rows, demos) if self.hindsight is None
-                 else self.hindsight.batch(rows, demos, self.sampler))
+        batch = self._batch(rows, demos)
         if (self.reward_scale, c.reward_shift) == (1.0, 0.0):
             return batch
         return dataclasses.replace(batch, reward=batch.reward * self.reward_scale + c.reward_shift)
+
+    def _batch(self, rows: Tensor, demos: int) -> TransitionBatch | SnippetBatch:
+        if self.snippets is not None:
+            return self.snippets.batch(rows)
+        if self.hindsight is not None:
+            return self.hindsight.batch(rows, demos, self.sampler)
+        return self.buffer.batch(rows, demos)
 
     # ---- state ---------------------------------------------------------------------------------------
 
@@ -112,6 +121,10 @@ def _hindsight(buffer: LearnBuffer, config: LearnConfig, goals: GoalTask | None)
     if goals is None:
         raise ConfigError("hindsight ('her') needs the environment, which judges goals; give --env or leave 'her' out")
     return Hindsight(buffer, config.her, goals)
+
+
+def _snippets(buffer: LearnBuffer, config: LearnConfig) -> LearnSnippets | None:
+    return LearnSnippets(buffer, config.snippet) if config.snippet else None
 
 
 def _reward_scale(config: LearnConfig, data: TransitionReplay | None) -> float:

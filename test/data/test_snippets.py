@@ -53,7 +53,7 @@ def test_a_full_replay_is_not_joined_at_its_newest_step():
     assert rows.valid.sum(1).min() == 1.0
 
 
-def test_a_grown_replay_is_counted_anew():
+def test_a_snippet_goes_on_when_the_replay_has_grown():
     r = replay((0, 2), truncated=False)
     sampler, zero = SnippetSampler(r, 3), torch.zeros(1, dtype=torch.int64)
     assert sampler.batch(torch.tensor([0]), zero).valid.sum() == 2.0

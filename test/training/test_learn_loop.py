@@ -18,10 +18,14 @@ from priorrl_core.agents.bcq import BCQConfig
 from priorrl_core.agents.bear import BEARConfig
 from priorrl_core.agents.ddpg import DDPGConfig
 from priorrl_core.agents.iql_state import IQLConfig
+from priorrl_core.agents.kl_bear import KLBEARConfig
+from priorrl_core.agents.mpo import MPOConfig
 from priorrl_core.agents.sac import SACConfig
 from priorrl_core.agents.sacfd import SACfDConfig
 from priorrl_core.agents.speed import SpeedConfig
+from priorrl_core.agents.svg import SVGConfig
 from priorrl_core.agents.td3 import TD3Config
+from priorrl_core.data.her import HERConfig
 from priorrl_core.data.tensor_files import read_tensors
 from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.errors import ConfigError, DataError, UserError
@@ -36,10 +40,14 @@ from priorrl_core.training.runtime import configure_torch
 TINY, FAST = {"hidden": (8, 8)}, {"hidden": (32, 32), "discount": 0.9, "target_rate": 0.02}
 QUICK = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3}
 RLPD = {"critics": 4, "target_critics": 2, "layer_norm": True, "actor_q": "mean", "actor_every": 2}
+SNIPPETS = {"policy_trunk": (8,), "policy_head": (), "critic_trunk": (8,), "critic_head": (), "action_samples": 3}
+SNIPPET_AGENTS = ("mpo", "svg", "kl_bear")
 SMALL = {
     "awac": {"awac": AWACConfig(**TINY)}, "bc": {"bc": BCConfig(**TINY)}, "ddpg": {"ddpg": DDPGConfig(**TINY)},
     "bcq": {"bcq": BCQConfig(**TINY, vae_hidden=(8,))}, "bear": {"bear": BEARConfig(**TINY, vae_hidden=(8,))},
     "iql": {"iql": IQLConfig(**TINY)}, "sac": {"sac": SACConfig(**TINY, **RLPD)}, "td3": {"td3": TD3Config(**TINY)},
+    "mpo": {"mpo": MPOConfig(**SNIPPETS)}, "svg": {"svg": SVGConfig(**SNIPPETS, prior="none")},
+    "kl_bear": {"kl_bear": KLBEARConfig(**SNIPPETS)},
     "sacfd": {"sacfd": SACfDConfig(**TINY, clone_updates=22, bc_weight=0.5, q_filter=True)},
 }
 
@@ -86,7 +94,7 @@ def content(folder: Path) -> tuple[bytes, bytes, bytes, bytes]:
 @pytest.mark.parametrize("agent", sorted(SMALL))
 def test_interrupted_and_resumed_is_the_uninterrupted_run_bit_for_bit(agent, tmp_path):
     """Cut within the offline phase, then within the online one, in the middle of an episode."""
-    settings = config(agent, sampling="symmetric", random_steps=15, demo_rows=4)
+    settings = config(agent, sampling="symmetric", random_steps=15, demo_rows=0 if agent in SNIPPET_AGENTS else 4)
     LearnLoop(settings, plan(), tmp_path / "whole").run()
     cut_short(tmp_path / "cut", settings, plan(), "offline", 17)
     again = LearnLoop(settings, plan(), tmp_path / "cut", resume=True)
@@ -304,8 +312,17 @@ def test_online_ends_above_offline_and_loses_less_than_a_tenth_on_the_way(agent,
 # ---- what is packaged, and what is refused ------------------------------------------------------------
 
 
+def test_agents_that_learn_from_snippets_say_what_they_cannot(tmp_path):
+    for changes, word in (({"demo_rows": 4}, "demo_rows"), ({"her": HERConfig()}, "nor her"),
+                          ({"batch_size": 3}, "below one snippet"), ({"mpo": MPOConfig(tasks=2)}, "tasks must be 1")):
+        with pytest.raises(ValueError, match=word):
+            config("mpo", **changes)
+    with pytest.raises(ConfigError, match="leave --chunk out"):
+        LearnLoop(config("mpo"), plan(chunk=2), tmp_path)
+
+
 def test_presets_are_named_as_their_files_and_make_an_agent():
-    assert set(SMALL) | {"rlpd", "wsrl", "ddpg_her"} == set(list_agents())
+    assert set(SMALL) | {"rlpd", "wsrl", "ddpg_her", "abm_mpo", "bm_mpo", "abm_svg", "bm_svg"} == set(list_agents())
     for name in list_agents():
         settings = load_learn_config(name)
         agent = make_agent(settings, 3, 2, 0)

@@ -9,7 +9,7 @@ pytest.importorskip("rclpy")
 
 from sensor_msgs.msg import Image  # noqa: E402
 
-from priorrl.msg import Reward, RobotState  # noqa: E402
+from priorrl.msg import CartesianCommand, ResidualCommand, Reward, RobotState  # noqa: E402
 from priorrl_nodes.assembly import EpisodeAssembly  # noqa: E402
 
 
@@ -32,3 +32,21 @@ def test_a_start_counts_as_heard_only_when_every_part_of_one_zeroed_observation_
     assert not made.complete(judged=True)
     made.on_reward(stamped(Reward, 2))
     assert made.complete(judged=True)
+
+
+def test_an_episode_is_whole_only_with_as_many_commands_as_the_controller_sent() -> None:
+    """Commands that a starved manager lost were no steps: the episode was shorter, and called whole."""
+    made = EpisodeAssembly("e", np.zeros(3))
+    for tick in range(4):
+        made.on_state(stamped(RobotState, tick))
+        made.on_image(stamped(Image, tick))
+    for tick in (0, 2):
+        made.on_command(stamped(ResidualCommand, tick, episode_id="e"))
+        made.on_safe(stamped(CartesianCommand, tick))
+    end_ns = 3_000_000_000
+    assert made.missing(end_ns, judged=False) == "", "of a rollout that a fault ended nobody knows the steps"
+    assert made.missing(end_ns, judged=False, steps=3) == "residual_command of 1 of 3 steps"
+    made.on_command(stamped(ResidualCommand, 1, episode_id="e"))
+    assert made.missing(end_ns, judged=False, steps=3) == "safe_command of 1 of 3 steps"
+    made.on_safe(stamped(CartesianCommand, 1))
+    assert made.missing(end_ns, judged=False, steps=3) == ""

@@ -201,8 +201,9 @@ class EpisodeScript:
         def missing() -> str:
             return assembly.missing(end_ns, graph.judged, steps)
 
-        while gone := missing():
-            graph.patience.wait_for(lambda known=gone: missing() != known, graph.stall_s, missing)
+        with graph.patience.news:
+            while gone := missing():
+                graph.patience.wait_for(lambda known=gone: missing() != known, graph.stall_s, missing)
 
     # ---- the end ---------------------------------------------------------------------------------
     def _finish(self, assembly: EpisodeAssembly, end_ns: int, done: ControllerDone, index: int) -> Episode:

@@ -71,9 +71,12 @@ class EpisodeAssembly:
         parts += [self.rewards] if judged else []
         return bool(set.intersection(*(set(part) for part in parts)))
 
-    def missing(self, end_ns: int, judged: bool) -> str:
-        """What has not come yet, in words; empty when the episode is whole."""
+    def missing(self, end_ns: int, judged: bool, steps: int = 0) -> str:
+        """What has not come yet, in words; empty when the episode is whole: its ``steps`` commands and their parts."""
         stamps = self.stamps(end_ns)
+        commands = sum(s < end_ns for s in self.commands)
+        if commands < steps:
+            return f"residual_command of {steps - commands} of {steps} steps"
         wanted: list[tuple[str, dict, list[int]]] = [
             ("image", self.images, stamps if self.kind.image_shape else []),
             ("objects", self.objects, [end_ns] if self.kind.tracked else []),

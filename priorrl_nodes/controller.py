@@ -40,7 +40,7 @@ from priorrl_nodes.messages import (
     tip_of,
 )
 from priorrl_nodes.policy_shelf import Head, PolicyShelf
-from priorrl_nodes.qos import CONTROL, LATCHED, POLICY
+from priorrl_nodes.qos import CONTROL, LATCHED, POLICY, STEPS
 from priorrl_nodes.schedule import episode_seed_of
 from priorrl_nodes.senses import sensed
 
@@ -81,7 +81,7 @@ class Controller(ManagedNode):
 
     def _entities_of_control(self) -> None:
         self.candidate = self.make_publisher(CartesianCommand, "candidate_command", CONTROL)
-        self.residual = self.make_publisher(ResidualCommand, "residual_command", CONTROL)
+        self.residual = self.make_publisher(ResidualCommand, "residual_command", STEPS)
         self.done = self.make_publisher(ControllerDone, "controller/done", CONTROL)
         self.make_subscription(RobotState, "robot_state", self.on_state, CONTROL)
         if self.kind.observation == "image":

@@ -59,7 +59,8 @@ class EpisodeManager(ManagedNode):
         Param("operator", "simulated", "Who re-arms the safety gate and sets up blocks.",
               options=("simulated", "person")),
         Param("judged", True, "Wait for the reward node's judgement of each step."),
-        Param("stall_s", 3.0, "Nothing moves for so long: a node is taken for lost [s].", 0.2, 60.0),
+        Param("stall_s", 5.0, "Nothing moves for so long: a node is taken for lost. Above 3 s, in which Fast DDS finds "
+                              "a peer and repairs what a starved reader lost [s].", 0.2, 60.0),
         Param("patience_s", 60.0, "A service that is away for so long ends the action [s].", 1.0, 600.0),
         Param("trainer_patience_s", 600.0, "Wait so long for the trainer's version [s].", 1.0, 36000.0),
         Param("attempts", 20, "An episode is tried so many times at most.", 1, 1000),

@@ -70,7 +70,7 @@ class EpisodeScript:
             self._await_hearing(assembly)
         done = self._roll_out(self._rollout_request(name, goal_m, index))
         end_ns = time_ns(done.header.stamp) if done.ok else assembly.newest_ns()
-        self._await_parts(assembly, end_ns, done.ok)
+        self._await_parts(assembly, end_ns, done.steps if done.ok else 0)
         episode = self._finish(assembly, end_ns, done, index)
         inserted = self._publish_truth(assembly, end_ns)
         graph.begin(None)
@@ -194,13 +194,16 @@ class EpisodeScript:
             graph.patience.touch()  # it may take its time
             graph.note(f"waiting for {status.message} of the trainer")
 
-    def _await_parts(self, assembly: EpisodeAssembly, end_ns: int, whole: bool) -> None:
-        judged = self.graph.judged
-        self.graph.patience.wait_for(
-            lambda: not assembly.missing(end_ns, judged),
-            self.graph.stall_s,
-            lambda: assembly.missing(end_ns, judged),
-        )
+    def _await_parts(self, assembly: EpisodeAssembly, end_ns: int, steps: int) -> None:
+        """As long as parts come, however slowly: a starved node is not lost."""
+        graph = self.graph
+
+        def missing() -> str:
+            return assembly.missing(end_ns, graph.judged, steps)
+
+        with graph.patience.news:
+            while gone := missing():
+                graph.patience.wait_for(lambda known=gone: missing() != known, graph.stall_s, missing)
 
     # ---- the end ---------------------------------------------------------------------------------
     def _finish(self, assembly: EpisodeAssembly, end_ns: int, done: ControllerDone, index: int) -> Episode:

@@ -7,6 +7,7 @@ import gc
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,31 +99,43 @@ class Driver:
         self._wait(client.service_is_ready, 60, "the controller")
         self._wait(lambda: self.state.get_subscription_count() >= 3, 30, "the safety gate")
         self._publish()
-        for _ in range(20):  # until the state has arrived
+        for _ in range(20):  # until the state has arrived and the controller knows this client
             request = SetMode.Request(mode="policy", episode_id="bench", policy_version=-1, horizon=65535,
                                       goal_m=list(self.place), blend=1.0, deterministic=True)
             future = client.call_async(request)
-            self._wait(future.done, 30, "controller/set_mode")
-            if future.result().accepted:
-                self._first_answer()
+            self._wait_s(3.0, future.done)
+            if future.done() and future.result().accepted:
+                self._first_answers()
                 return
             self._wait_s(0.1)
             self._publish()
-        raise UserError(f"bench latency: the controller refused: {future.result().message}")
+        said = future.result().message if future.done() else "no answer"
+        raise UserError(f"bench latency: the controller refused: {said}")
 
-    def _first_answer(self) -> None:
-        """The first latents can be lost while perception and controller still discover each other."""
-        for _ in range(60):
+    def _first_answers(self) -> None:
+        """The first messages can be lost while two nodes still discover each other."""
+        def tick() -> None:
             self.tick += 1
             self._publish()
-            self._wait_s(0.5)
-            if self.answered >= 0:
-                return
-        raise UserError("bench latency: the controller does not answer; run it on a machine with less load")
 
-    def _wait_s(self, seconds: float) -> None:
+        self._first(tick, lambda: self.answered >= 0, "the controller")
+        for kind in KINDS:
+            self.echoed = False
+            send = partial(self.echo[kind].publish, self._picture())
+            self._first(send, lambda: self.echoed, f"the {kind} echo")
+
+    def _first(self, send: Callable[[], Any], done: Callable[[], bool], what: str) -> None:
+        """Sends again until it is answered."""
+        for _ in range(60):
+            send()
+            self._wait_s(0.5)
+            if done():
+                return
+        raise UserError(f"bench latency: {what} does not answer; run it on a machine with less load")
+
+    def _wait_s(self, seconds: float, done: Callable[[], bool] = lambda: False) -> None:
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while not done() and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.002)
 
     def _picture(self) -> Image:

@@ -17,7 +17,7 @@ from priorrl_nodes import models
 from priorrl_nodes.diagnostics import Diagnostics
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import floats, image_array, image_message
-from priorrl_nodes.qos import CONTROL
+from priorrl_nodes.qos import CONTROL, STEPS
 
 #: Work that nobody waits for begins so late after the control path's, on machines with few cores [s].
 GIVE_WAY_S = 0.005
@@ -41,7 +41,7 @@ class Perception(ManagedNode):
         if self.vqvae is None:
             self.get_logger().warning("the checkpoint has no VQ-VAE: no codes, no reconstruction")
         self.seen = 0
-        self.latent = self.make_publisher(Latent, "latent", CONTROL)
+        self.latent = self.make_publisher(Latent, "latent", STEPS)
         self.codes = self.make_publisher(Codes, "codes", CONTROL)
         self.reconstruction = self.make_publisher(Image, "reconstruction", CONTROL)
         self.diagnostics = Diagnostics(self, self.make_publisher(DiagnosticArray, "diagnostics", CONTROL))

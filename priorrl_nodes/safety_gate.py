@@ -16,7 +16,7 @@ from priorrl_core.errors import DataError
 from priorrl_core.robots.profile import load_robot
 from priorrl_nodes.lifecycle import ManagedNode, Param, run
 from priorrl_nodes.messages import check_state, tip_of
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, LATCHED, STEPS
 from priorrl_nodes.upstream import SoleUpstream
 
 _LATE = 1000  # numbers start at the microsecond of a node's start, so another node's are millions away
@@ -48,7 +48,7 @@ class SafetyGate(ManagedNode):
         self.retreat_above_m: float | None = None
         self.upstream = SoleUpstream(self, "candidate_command")
         self.fault = self._read_fault()
-        self.safe = self.make_publisher(CartesianCommand, "safe_command", CONTROL)
+        self.safe = self.make_publisher(CartesianCommand, "safe_command", STEPS)
         self.status = self.make_publisher(GateStatus, "safety_gate/status", LATCHED)
         self.make_subscription(RobotState, "robot_state", self.on_state, CONTROL)
         self.make_subscription(CartesianCommand, "candidate_command", self.on_candidate, CONTROL)

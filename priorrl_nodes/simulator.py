@@ -77,7 +77,7 @@ class Simulator(ManagedNode):
         self.electrical = self.make_publisher(Bool, "signals/electrical", CONTROL)
         self.truth: Any = None
         if self.param("publish_ground_truth"):
-            self.truth = self.make_publisher(EpisodeTruth, "ground_truth/insertion", CONTROL)
+            self.truth = self.make_publisher(EpisodeTruth, "ground_truth/insertion", STEPS)
             self.make_subscription(Goal, "goal", self.on_goal, LATCHED, always=True)
 
     def start(self) -> None:

@@ -81,7 +81,7 @@ class Viewer(ManagedNode):
             preexec_fn=_end_with_parent)
 
     def _connect(self) -> None:
-        end = time.monotonic() + 15.0
+        end = time.monotonic() + 60.0
         while not _answers(self.param("grpc_port")):
             if self.server.poll() is not None or time.monotonic() > end:
                 raise ConfigError("viewer: rerun's server did not start; try 'rerun --serve-web' by hand")

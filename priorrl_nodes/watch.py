@@ -14,8 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 
 from priorrl_core.errors import UserError
 
-LOOK_S = 3.2
-"""Above 3 s: a running participant that missed a newcomer's first announcement answers the next one (Fast DDS)."""
+LOOK_S = 4.0
+"""Above 3 s: a running participant that missed a newcomer's first announcement answers the next one (Fast DDS), and
+on a busy machine its names come some time after it."""
 ASK_S = 0.5
 ANSWER_S = 3.0
 NEXT = {

@@ -93,7 +93,7 @@ class Graph:
         assert sent[-1].done(), self.logs()
         return sent[-1].result()
 
-    def run(self, seconds: float = 60.0, **fields: Any) -> RunEpisodes.Result:
+    def run(self, seconds: float = 120.0, **fields: Any) -> RunEpisodes.Result:
         handle = self.goal(**fields)
         assert handle.accepted, self.logs()
         result = handle.get_result_async()
@@ -108,7 +108,7 @@ class Graph:
 
     def close(self) -> None:
         self.supervisor.stopping = True
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while self.thread.is_alive() and time.monotonic() < end:
             time.sleep(0.05)
         self.rig.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
@@ -72,37 +73,40 @@ class Rig:
         self.spin_until(lambda: False, seconds)
 
     def connected(self, publisher: Any, readers: int = 1, seconds: float = 60.0) -> bool:
-        """Whether ``readers`` subscriptions were matched with the publisher."""
+        """Whether ``readers`` subscriptions were matched with the publisher. The way back is ``meet``."""
         return self.spin_until(lambda: publisher.get_subscription_count() >= readers, seconds)
 
-    def call(self, kind: type, service: str, request: Any, seconds: float = 20.0) -> Any:
-        client = self._client(kind, service, seconds)
-        future = client.call_async(request)
-        assert self.spin_until(future.done, seconds), f"service {service} did not answer"
-        return future.result()
+    def meet(self, *nodes: str) -> None:
+        """Waits until each node knows all publishers and subscriptions that the rig has made.
 
-    def _client(self, kind: type, service: str, seconds: float) -> Any:
-        """The one client of a service, once the service is there."""
+        DDS tells a node of them in their order, and an answer comes only from a node that knows its client: one that
+        answers a client made now knows all that was made before.
+        """
+        for node in nodes:
+            client = self.node.create_client(GetParameters, f"{node}/get_parameters")
+            self._answer(client, GetParameters.Request(names=["autostart"]), node)
+            self.node.destroy_client(client)
+
+    def call(self, kind: type, service: str, request: Any) -> Any:
+        """The answer of a service to which twice is as once (``_answer``)."""
         if service not in self.clients:
             self.clients[service] = self.node.create_client(kind, service)
-        assert self.spin_until(self.clients[service].service_is_ready, seconds), f"service {service} did not appear"
-        return self.clients[service]
+        return self._answer(self.clients[service], request, service.partition("/")[0])
 
     def set_parameter(self, node: str, name: str, value: Any) -> Any:
-        """The SetParametersResult of one parameter.
-
-        Asked again every 5 s, twice is as once: rmw_fastrtps drops an answer whose client it has not discovered
-        within 100 ms.
-        """
-        from rcl_interfaces.srv import SetParameters
-
+        """The SetParametersResult of one parameter."""
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-        client = self._client(SetParameters, f"{node}/set_parameters", 20.0)
-        for _ in range(4):
-            future = client.call_async(request)
-            if self.spin_until(future.done, 5.0):
-                return future.result().results[0]
-        raise AssertionError(f"{node}/set_parameters did not answer; its log ends:\n{self._log_end(node)}")
+        return self.call(SetParameters, f"{node}/set_parameters", request).results[0]
+
+    def _answer(self, client: Any, request: Any, node: str) -> Any:
+        """Asked again every 5 s: rmw_fastrtps drops an answer whose client it has not discovered within 100 ms."""
+        assert self.spin_until(client.service_is_ready), f"{client.srv_name} did not appear"
+        asked: list[Any] = []
+        for _ in range(12):
+            asked.append(client.call_async(request))
+            if self.spin_until(lambda: any(f.done() for f in asked), 5.0):
+                return next(f for f in asked if f.done()).result()
+        raise AssertionError(f"{client.srv_name} did not answer; the log of {node} ends:\n{self._log_end(node)}")
 
     def _log_end(self, name: str) -> str:
         path = self.folder / f"{name}.log"

@@ -14,7 +14,7 @@ from priorrl_core.data.mcap_episodes import read_episode
 from priorrl_core.data.run_index import closed_episodes
 from priorrl_nodes.bringup import Options, describe
 from priorrl_nodes.messages import time_ns
-from priorrl_nodes.qos import CONTROL, LATCHED
+from priorrl_nodes.qos import CONTROL, LATCHED, STEPS
 from priorrl_nodes.schedule import KINDS, Series
 from test.nodes.graph_rig import Graph
 
@@ -26,15 +26,23 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
     graph.close()
 
 
+def steps_heard(graph: Graph) -> list[ResidualCommand]:
+    """Fills with every residual command from now on."""
+    heard = graph.rig.listen(ResidualCommand, "residual_command", STEPS)
+    graph.rig.meet("controller")
+    return heard
+
+
 def test_S_01_every_node_of_the_description_is_up_under_its_name(graph: Graph) -> None:
     names = {s.name for s in describe(Options(view=False))}
     assert names == set(graph.supervisor.processes) and len(names) == 9
-    assert graph.rig.spin_until(lambda: names <= set(graph.rig.node.get_node_names()), 10)
+    assert graph.rig.spin_until(lambda: names <= set(graph.rig.node.get_node_names()))
 
 
 def test_blend_0_equals_the_base_controller_bit_for_bit(graph: Graph) -> None:
-    residual = graph.rig.listen(ResidualCommand, "residual_command", CONTROL)
-    safe = graph.rig.listen(CartesianCommand, "safe_command", CONTROL)
+    residual = graph.rig.listen(ResidualCommand, "residual_command", STEPS)
+    safe = graph.rig.listen(CartesianCommand, "safe_command", STEPS)
+    graph.rig.meet("controller", "safety_gate")
     assert graph.run(count=2, policy="offline", blend=0.0, seed=11).episodes == 2
     assert len(residual) == 40
     executed = {(s.tick, s.session): s.delta_m for s in safe}
@@ -45,7 +53,7 @@ def test_blend_0_equals_the_base_controller_bit_for_bit(graph: Graph) -> None:
 
 
 def test_S_02_base_residual_and_sum_agree_over_200_messages(graph: Graph) -> None:
-    heard = graph.rig.listen(ResidualCommand, "residual_command", CONTROL)
+    heard = steps_heard(graph)
     assert graph.run(count=10, policy="offline", seed=12, blend=0.5, deterministic=False).episodes == 10
     assert len(heard) == 200
     for r in heard:
@@ -68,7 +76,8 @@ def test_S_07_a_rollout_is_refused_until_the_force_was_zeroed(graph: Graph) -> N
     graph.run(count=1, seed=14)
     reset = SetMode.Request(mode="reset", episode_id="by hand", target_m=[0.55, 0.16, 0.09])
     assert graph.rig.call(SetMode, "controller/set_mode", reset).accepted
-    graph.rig.spin(1.0)
+    status = SetMode.Request(mode="status", episode_id="by hand")
+    assert graph.rig.spin_until(lambda: not graph.rig.call(SetMode, "controller/set_mode", status).accepted)
     answer = graph.rig.call(
         SetMode, "controller/set_mode", SetMode.Request(mode="base", episode_id="by hand")
     )
@@ -83,7 +92,7 @@ def test_a_mode_that_does_not_exist_is_refused_with_a_sentence(graph: Graph) -> 
 
 def test_every_search_runs_its_20_steps(graph: Graph) -> None:
     for name in ("straight_down", "random_search", "spiral_search"):
-        heard = graph.rig.listen(ResidualCommand, "residual_command", CONTROL)
+        heard = steps_heard(graph)
         assert graph.run(count=1, policy=name, seed=16).episodes == 1
         assert [r.step for r in heard] == list(range(20)) and heard[0].mode == "search"
 
@@ -100,7 +109,7 @@ def test_practice_names_the_policy_version_that_acted_and_runs_one_behind(graph:
 
 def test_a_goal_that_was_run_before_is_not_run_again(graph: Graph) -> None:
     graph.run(count=2, seed=18)
-    heard = graph.rig.listen(ResidualCommand, "residual_command", CONTROL)
+    heard = steps_heard(graph)
     assert graph.run(count=3, seed=18).episodes == 3
     assert len(heard) == 20
 
@@ -109,15 +118,16 @@ def test_a_cancelled_goal_ends_and_the_next_one_runs(graph: Graph) -> None:
     handle = graph.goal(count=50, seed=19)
     graph.rig.spin(1.0)
     cancel = handle.cancel_goal_async()
-    assert graph.rig.spin_until(cancel.done, 10)
+    assert graph.rig.spin_until(cancel.done)
     result = handle.get_result_async()
-    assert graph.rig.spin_until(result.done, 10) and result.result().result.message == "cancelled"
+    assert graph.rig.spin_until(result.done) and result.result().result.message == "cancelled"
     assert graph.run(count=1, seed=20).episodes == 1
 
 
 def test_a_second_publisher_latches_a_fault_that_names_both_until_rearmed(graph: Graph) -> None:
     status = graph.rig.listen(GateStatus, "safety_gate/status", LATCHED)
-    safe = graph.rig.listen(CartesianCommand, "safe_command", CONTROL)
+    safe = graph.rig.listen(CartesianCommand, "safe_command", STEPS)
+    graph.rig.meet("safety_gate")
     assert graph.run(count=1, seed=21).episodes == 1
     seq = safe[-1].seq  # a number from far away would be told at once, before discovery has the names
     rival = graph.rig.node.create_publisher(CartesianCommand, "candidate_command", CONTROL)
@@ -135,20 +145,23 @@ def test_a_second_publisher_latches_a_fault_that_names_both_until_rearmed(graph:
     graph.rig.node.destroy_publisher(rival)
     graph.rig.spin(0.5)
     assert graph.rig.call(Trigger, "safety_gate/rearm", Trigger.Request()).success
-    assert graph.rig.spin_until(lambda: status[-1].armed, 10)
+    assert graph.rig.spin_until(lambda: status[-1].armed)
 
 
 def test_the_simulator_refuses_a_second_publisher_of_safe_command(graph: Graph) -> None:
-    states = graph.rig.listen(RobotState, "robot_state", CONTROL)
+    states = graph.rig.listen(RobotState, "robot_state", STEPS)
+    graph.rig.meet("simulator")
     assert graph.rig.call(Trigger, "simulator/observe", Trigger.Request()).success
-    assert graph.rig.spin_until(lambda: states, 10)
+    assert graph.rig.spin_until(lambda: states)
     rogue = graph.rig.node.create_publisher(CartesianCommand, "safe_command", CONTROL)
     assert graph.rig.connected(rogue)
     now = states[-1]
     rogue.publish(CartesianCommand(seq=1, tick=now.tick, session=now.session, delta_m=[0.0, 0.0, 0.01]))
+    log = graph.folder / "logs" / "simulator.log"
+    assert graph.rig.spin_until(lambda: "two publishers" in log.read_text())
+    assert graph.rig.call(Trigger, "simulator/observe", Trigger.Request()).success
     graph.rig.spin(0.5)
     assert states[-1].tick == now.tick
-    assert "two publishers" in (graph.folder / "logs" / "simulator.log").read_text()
     graph.rig.node.destroy_publisher(rogue)
 
 
@@ -157,7 +170,7 @@ def test_a_late_latent_of_an_answered_state_is_no_step(tmp_path_factory: pytest.
     an episode of 20 steps ended after 18."""
     late = Graph(tmp_path_factory.mktemp("late"), changes={"perception": {"delay_s": 0.004}})
     try:
-        heard = late.rig.listen(ResidualCommand, "residual_command", CONTROL)
+        heard = steps_heard(late)
         assert late.run(count=10, seed=31).episodes == 10
         entries = [e for e in closed_episodes(late.folder, "eval") if "-s31-" in e["episode_id"]]
         assert [e["length"] for e in entries] == [20] * 10

@@ -12,13 +12,15 @@ import pytest
 pytest.importorskip("rclpy")
 pytestmark = pytest.mark.ros
 
+from rclpy.duration import Duration  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from priorrl.msg import Episode, EpisodeTruth, Reward, RobotState  # noqa: E402
 from priorrl_core.data.mcap_episodes import EpisodeRecord, read_episode, topics  # noqa: E402
 from priorrl_core.data.run_index import closed_episodes, read_lines  # noqa: E402
 from priorrl_nodes.messages import floats, octets, stamp_of  # noqa: E402
-from priorrl_nodes.qos import CONTROL, EPISODE  # noqa: E402
+from priorrl_nodes.qos import EPISODE  # noqa: E402
+from priorrl_nodes.qos import STEPS as EVERY_STEP  # noqa: E402
 from test.nodes.node_rig import Rig  # noqa: E402
 
 STEPS = 20
@@ -58,17 +60,18 @@ def test_s_10_an_episode_survives_the_recorder_bit_for_bit(rig: Rig, tmp_path: P
     rig.start("recorder", run_dir=run)
     out = rig.node.create_publisher(Episode, "episode", EPISODE)
     truth = rig.node.create_publisher(EpisodeTruth, "ground_truth/episode", EPISODE)
-    state = rig.node.create_publisher(RobotState, "robot_state", CONTROL)
-    reward = rig.node.create_publisher(Reward, "reward", CONTROL)
+    state = rig.node.create_publisher(RobotState, "robot_state", EVERY_STEP)
+    reward = rig.node.create_publisher(Reward, "reward", EVERY_STEP)
     closed = rig.listen(String, "recorder/closed", EPISODE)
     assert all(rig.connected(p) for p in (out, truth, state, reward))
+    rig.meet("recorder")
     for tick in range(28, 53):  # the episode is ticks 30 to 50
         for publisher, kind in ((state, RobotState), (reward, Reward)):
             message = kind()
             message.header.stamp = stamp_of(tick * 100_000_000)
             publisher.publish(message)
         rig.spin(0.03)
-    rig.spin(0.5)
+    assert all(rig.spin_until(lambda p=p: p.wait_for_all_acked(Duration(seconds=0.1))) for p in (state, reward))
     sent = episode(0)
     out.publish(sent)
     truth.publish(EpisodeTruth(episode_id=sent.episode_id, inserted=True, depth_m=0.01))

@@ -123,7 +123,7 @@ def test_usb_is_the_same_task_in_the_graph_and_in_gymnasium_and_s_06_whatever_re
 def test_s_07_a_plug_rollout_is_refused_until_the_force_was_zeroed(usb: graph_rig.Graph) -> None:
     records(usb, 20)
     states = usb.rig.listen(RobotState, "robot_state", CONTROL)
-    usb.rig.spin(0.5)
+    usb.rig.meet("simulator")
     assert usb.rig.call(BeginEpisode, "simulator/begin_episode", BeginEpisode.Request(seed=1)).accepted
     assert usb.rig.spin_until(lambda: states and not states[-1].zeroed)
     for mode in ("base", "policy"):

@@ -38,16 +38,16 @@ def test_practice_goes_on_after_the_sigkill_of(name: str, graph: Graph, capfd: A
     prefix = f"practice-online-I-s{seed}-"
     fields = {"count": COUNT, "kind": "practice", "policy": "online", "seed": seed, "deterministic": False}
     handle = graph.goal(**fields)
-    assert graph.rig.spin_until(lambda: _closed(graph, prefix) >= 2, 60), graph.logs()
+    assert graph.rig.spin_until(lambda: _closed(graph, prefix) >= 2, 120), graph.logs()
     before = {e["episode_id"]: e["sha256"] for e in closed_episodes(graph.folder)}
     graph.rig.spin(0.05)  # into the next episode
     graph.kill(name)
     if name == "episode_manager":
         graph.rig.spin(1.0)
-        result = graph.run(seconds=60, **fields)  # its client sends the goal again (demo_client does)
+        result = graph.run(**fields)  # its client sends the goal again (demo_client does)
     else:
         future = handle.get_result_async()
-        assert graph.rig.spin_until(future.done, 60), graph.logs()
+        assert graph.rig.spin_until(future.done, 120), graph.logs()
         result = future.result().result
     assert result.episodes == COUNT and not result.message
     assert _closed(graph, prefix) == COUNT
@@ -56,7 +56,7 @@ def test_practice_goes_on_after_the_sigkill_of(name: str, graph: Graph, capfd: A
         read_episode(graph.folder / entry["file"], entry["sha256"])  # whole, with its checksum
     now = {e["episode_id"]: e["sha256"] for e in closed}
     assert all(now[k] == v for k, v in before.items())
-    assert graph.rig.spin_until(graph.supervisor.active, 30)
+    assert graph.rig.spin_until(graph.supervisor.active)
     assert f"{name} died (killed by SIGKILL)" in capfd.readouterr().out
 
 

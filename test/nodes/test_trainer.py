@@ -98,6 +98,7 @@ def test_the_node_publishes_a_version_for_each_episode_and_catches_up_after_a_ki
     metrics = rig.listen(Metrics, "metrics", CONTROL)
     process = rig.start("trainer", checkpoint=checkpoint, run_dir=run, seed=3)
     assert rig.connected(out) and rig.spin_until(lambda: policies and offline)
+    rig.meet("trainer")
     assert (policies[0].version, offline[0].version) == (0, 0)
     assert PolicyHead.from_bytes(offline[0].safetensors.tobytes())
     for index in range(2):
@@ -124,6 +125,6 @@ def test_a_truncated_checkpoint_ends_the_node_with_one_sentence(rig: Rig, tmp_pa
     folder = write_tiny(tmp_path / "torn")
     agent = folder / "agent.safetensors"
     agent.write_bytes(agent.read_bytes()[:-100])
-    assert rig.start("trainer", checkpoint=folder).wait(60) == 2
+    assert rig.start("trainer", checkpoint=folder).wait(120) == 2
     said = rig.log("trainer").strip().splitlines()[-1]
     assert "agent.safetensors" in said and "truncated" in said

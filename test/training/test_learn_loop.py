@@ -27,7 +27,6 @@ from priorrl_core.agents.svg import SVGConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.data.her import HERConfig
 from priorrl_core.data.tensor_files import read_tensors
-from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.errors import ConfigError, DataError, UserError
 from priorrl_core.perception.small_encoder import SmallEncoderConfig
 from priorrl_core.training.agent_factory import make_agent

@@ -30,7 +30,7 @@ from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.learn_files import LAST, Counters, load_state, save_best, save_state, write_run
 from priorrl_core.training.metrics_log import MetricsLog
-from priorrl_core.training.observations import ObsSize, obs_size
+from priorrl_core.training.observations import ObsSize, obs_size, with_channels_first
 from priorrl_core.training.offline_online import EXACT, OfflineOnlineLearner
 from priorrl_core.training.step_loop import EVAL_STREAM, TRAIN_STREAM, episode_seed
 
@@ -98,7 +98,8 @@ class LearnLoop:
     def __init__(self, config: LearnConfig, plan: LearnPlan, folder: str | Path, resume: bool = False,
                  report: Report | None = None) -> None:
         _check_chunk(config, plan.chunk)
-        data, discount = plan.data, step_discount(config)
+        discount = step_discount(config)
+        data = None if plan.data is None else with_channels_first(plan.data, "the data")
         self.config, self.plan, self.folder = chunk_config(config, plan.chunk), plan, Path(folder)
         self._report = report or (lambda phase, done, total, note: None)
         self._env, self._eval_env = (self._open_env(discount) for _ in range(2))

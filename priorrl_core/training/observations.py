@@ -115,12 +115,12 @@ def with_channels_first(data: TransitionReplay, where: str) -> TransitionReplay:
 def check_fit(data: TransitionReplay, size: ObsSize | None, action_size: int | None, where: str) -> None:
     """DataError where data have other observations or actions than an environment; None: any."""
     if size is not None and (data.images, data.obs_shape) != (isinstance(size, tuple), obs_shape(size)):
-        raise DataError(f"{where}: 'obs' has {_words(obs_size(data))}, the environment's has {_words(size)}; "
-                        "give its own data")
+        raise DataError(f"{where}: 'obs' has {_words(data.obs_shape)}, the environment's has "
+                        f"{_words(obs_shape(size))}; give its own data")
     if action_size is not None and data.action_size != action_size:
         raise DataError(f"{where}: 'action' has {data.action_size} numbers, the environment's has {action_size}; give "
                         "its own data")
 
 
-def _words(size: ObsSize) -> str:
-    return f"images {size}" if isinstance(size, tuple) else f"{size} numbers"
+def _words(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} numbers" if len(shape) == 1 else f"images {shape}"

@@ -177,6 +177,17 @@ def test_numbers_for_an_environment_of_images_are_refused_also_without_a_file(tm
         LearnLoop(config(), LearnPlan(5, 5, make_env=PointImage, data=mixed_data(2)), tmp_path)
 
 
+def test_images_of_floats_are_refused_and_the_loop_itself_takes_any_layout(tmp_path):
+    floats = TransitionReplay(4, SHAPE, 2)
+    floats.added = 4
+    floats.save(tmp_path / "floats.safetensors")
+    with pytest.raises(DataError, match=r"floats.safetensors.*\(1, 16, 16\).*one image of uint8"):
+        load_data(tmp_path / "floats.safetensors")
+    flat = TransitionReplay.load(saved(tmp_path, (16, 16)))
+    loop = LearnLoop(config(), LearnPlan(5, 0, make_env=PointImage, data=flat), tmp_path / "run")
+    assert torch.equal(loop.learner.buffer.table.columns["obs"][:4, 0], flat.columns["obs"])
+
+
 @pytest.mark.parametrize(("column", "value"), [("reward", np.nan), ("action", 1.5)])
 def test_bad_rows_of_image_data_are_found(column, value, tmp_path):
     data = image_data(2)

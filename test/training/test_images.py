@@ -234,7 +234,9 @@ def test_the_shift_is_drawn_of_the_samplers_generator_behind_the_rows():
     """Off: the same rows, unmoved. On: each image moved by at most so much, observation and next one each its own way.
     """
     off, on = (OfflineOnlineLearner(config(random_shift=pad), SHAPE, 2, 0, image_data(4)) for pad in (0, 2))
+    others = [own.explorer.get_state() for own in (off, on)]
     plain, moved = off.sample(None), on.sample(None)
+    assert all(torch.equal(a, own.explorer.get_state()) for a, own in zip(others, (off, on), strict=True))
     assert torch.equal(plain.action, moved.action) and torch.equal(plain.reward, moved.reward)
     for name in ("obs", "next_obs"):
         before, after = getattr(plain, name), getattr(moved, name)

@@ -20,6 +20,13 @@ def fingerprint(agent: str, reward: str) -> str:
     return config_hash(*(verify_checkpoint(folder)["files"] for folder in folders))[:8]
 
 
+LATER = ("image", "random_shift")
+"""Settings of a run that came after the first cells were committed: at their default they do not count, for the cells
+were computed as they still would be. A new field of ``LearnConfig`` is added here."""
+
+
 def own_settings(config: LearnConfig) -> dict[str, Any]:
     """Of a run and of its agent; the tables of agents that do not learn in it do not count."""
-    return {k: v for k, v in dataclasses.asdict(config).items() if k == config.agent or k not in CLASSES}
+    plain, own = dataclasses.asdict(LearnConfig(config.name, config.agent)), dataclasses.asdict(config)
+    unused = {k for k in CLASSES if k != config.agent} | {k for k in LATER if own[k] == plain[k]}
+    return {k: v for k, v in own.items() if k not in unused}

@@ -134,7 +134,9 @@ class PriorAgent(Agent):
         """One gradient step of all networks on B snippets; detached metrics."""
         self.updates += 1
         length, steps = batch.action.shape[1], batch.valid.flatten() > 0.0
-        features, next_features = (self.encoder(x.flatten(0, 1)) for x in (batch.obs, batch.next_obs))
+        features = self.encoder(batch.obs.flatten(0, 1))
+        with torch.no_grad():
+            next_features = self.encoder(batch.next_obs.flatten(0, 1))
         task = batch.task.repeat_interleave(length)
         fixed, next_value = features.detach(), self.value(next_features, task)
         critic = self._critic_loss(batch, features, next_value, task)

@@ -27,7 +27,8 @@ class SACfDConfig(SACConfig):
     """The thesis gives none of these (D.4): all are ``ng``."""
 
     clone_updates: int = 0
-    """First updates, in which the actor clones the batch's actions and nothing else learns (SACfD-pretrain)."""
+    """First updates, in which the actor clones the batch's actions, the encoder of images with it, and nothing else
+    learns (SACfD-pretrain)."""
     bc_weight: float = 0.0
     """lambda_2 times N_D of equation 18 (SAC + BC)."""
     q_filter: bool = False
@@ -65,8 +66,11 @@ class SACfD(SAC):
         return {**dict.fromkeys(("critic_loss", "mean_q", *ACTOR_METRICS), nothing), "bc_loss": loss.detach()}
 
     def cloning_loss(self, features: Tensor, action: Tensor) -> Tensor:
-        """``-mean log N(atanh a; m, sigma)``: the squashed policy's but for a constant; it reaches the actor alone."""
-        mean, log_std = self.policy(features.detach())
+        """``-mean log N(atanh a; m, sigma)``: the squashed policy's but for a constant.
+
+        It reaches the actor and, through the features, the encoder, that no critic trains meanwhile.
+        """
+        mean, log_std = self.policy(features)
         return -gaussian_log_prob(torch.atanh(action.clamp(-EDGE, EDGE)), mean, log_std).mean()
 
     def actor_loss(self, features: Tensor) -> tuple[Tensor, Tensor]:

@@ -89,13 +89,14 @@ def _plan(args: argparse.Namespace, config: Any) -> Any:
     from priorrl_core.training.learn_files import load_data
     from priorrl_core.training.learn_loop import LearnPlan
 
-    make_env, sizes = None, {}
+    make_env = None
+    sizes: tuple[Any, Any] = (None, None)
     if args.env:
         make_env = partial(open_env, args.env, config.episode_steps)
         probe = open_scaled(make_env(), config.her is not None)
-        sizes = {"obs_size": probe.obs_size, "action_size": probe.action_size}
+        sizes = (probe.obs_size, probe.action_size)
         probe.close()
-    data = load_data(args.data, **sizes) if args.data else None
+    data = load_data(args.data, *sizes) if args.data else None
     return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data, args.chunk,
                      SpeedConfig(args.bf16, args.compile))
 
@@ -115,11 +116,13 @@ def _threads(args: argparse.Namespace, config: Any, plan: Any, folder: Path) -> 
     return fastest(rates)
 
 
-def _sizes(plan: Any) -> tuple[int, int]:
+def _sizes(plan: Any) -> tuple[Any, int]:
     """Of observation and decision, with the goals that hindsight adds."""
-    if plan.data is not None:
-        return plan.data.obs_shape[0], plan.data.action_size * plan.chunk
     from priorrl_core.training.gym_env import ScaledEnv
+    from priorrl_core.training.observations import obs_size
+
+    if plan.data is not None:
+        return obs_size(plan.data), plan.data.action_size * plan.chunk
 
     env = ScaledEnv(plan.make_env())
     env.close()

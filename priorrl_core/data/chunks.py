@@ -28,7 +28,8 @@ def chunked(data: TransitionReplay, size: int, discount: float) -> TransitionRep
     starts = np.flatnonzero(whole)
     if not len(starts):
         raise DataError(f"no episode of the data has {size} steps; take shorter chunks")
-    out = TransitionReplay(len(starts), data.obs_shape, data.action_size * size, data.command_size * size)
+    out = TransitionReplay(len(starts), data.obs_shape, data.action_size * size, data.command_size * size,
+                           images=data.images)
     steps = starts[:, None] + np.arange(size)
     inside = steps <= last[starts, None]
     steps = np.where(inside, steps, starts[:, None])
@@ -40,7 +41,7 @@ def chunked(data: TransitionReplay, size: int, discount: float) -> TransitionRep
             joined = (np.where(inside, values[steps], 0.0) * discount ** np.arange(size)).sum(1)
         else:
             joined = values[starts if name in ("obs", "observation_age_s") else last[starts]]
-        column[:] = torch.from_numpy(joined.astype(values.dtype))
+        column[:] = torch.from_numpy(joined.astype(values.dtype, copy=False))
     out.added, out.config_hashes = len(starts), list(data.config_hashes)
     return out
 

@@ -15,16 +15,21 @@ from priorrl_core.errors import DataError
 
 def canonical(data: bytes) -> bytes:
     """The same safetensors file with its header sorted by key."""
+    return b"".join(_canonical_parts(data))
+
+
+def _canonical_parts(data: bytes) -> tuple[bytes, memoryview]:
+    """The sorted header and, without a copy, what follows it."""
     size = int.from_bytes(data[:8], "little")
     text = json.dumps(json.loads(data[8:8 + size]), sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text + data[8 + size:]
+    return len(text).to_bytes(8, "little") + text, memoryview(data)[8 + size:]
 
 
 def write_tensors(path: str | Path, kind: str, tensors: dict[str, Tensor], meta: dict[str, str]) -> None:
     """One safetensors file, whole or not at all; DataError if the disk does not take it."""
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, canonical(save(whole, {"kind": kind, **meta})))
+    write_bytes(path, *_canonical_parts(save(whole, {"kind": kind, **meta})))
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -32,13 +37,14 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """A file, whole or not at all: written beside ``path`` and moved there; DataError if the disk does not take it."""
+def write_bytes(path: str | Path, *parts: bytes | memoryview) -> None:
+    """A file of these parts, whole or not at all: written beside ``path`` and moved there; DataError if the disk does
+    not take it."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)

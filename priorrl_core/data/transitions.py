@@ -107,7 +107,7 @@ class TransitionReplay:
             if name.endswith("obs") and (value.dtype == np.uint8) != self.images:
                 raise DataError(f"transition {self.added}: '{name}' is {value.dtype}; give "
                                 f"{'uint8 images' if self.images else 'numbers in their units, not uint8'}")
-            if not np.isfinite(value).all():
+            if value.dtype != np.uint8 and not np.isfinite(value).all():
                 raise DataError(f"transition {self.added}: '{name}' is not finite; the step is refused")
         if np.abs(transition.action).max(initial=0.0) > 1.0:
             raise DataError(f"transition {self.added}: 'action' lies outside [-1, 1]; store the policy's "

@@ -1,4 +1,4 @@
-"""What an online agent reads of its observation: a small grey image through convolutions, or a state as it is."""
+"""What an online agent reads of its observation: a small image through convolutions, or a state as it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 IMAGE_SHAPE = (1, 32, 32)
 """One grey image, row 9.10."""
+SIDES = (16, 128)
+"""Least and most pixels of a side that the encoder takes; ng."""
+FINE = 48
+"""Longest side whose third layer keeps the resolution; a larger image's halves it: a map of at most 16 x 16. ng."""
 
 
 class ObservationEncoder(nn.Module):
@@ -46,33 +50,39 @@ class SmallEncoderConfig:
 
 
 class SmallEncoder(ObservationEncoder):
-    """Images (B, 1, 32, 32), uint8 or float in [-0.5, 0.5] -> features (B, width) in (-1, 1). 0.16 M parameters.
+    """Images (B, C, H, W), uint8 or float in [-0.5, 0.5] -> features (B, width) in (-1, 1).
 
-    Strides 2, 2, 1 give an 8x8 map, flattened and not pooled, so that positions stay readable; layer norm and
-    tanh bound the features, as the trunk of DrQ-v2 (Yarats et al. 2021, public code) does.
+    ``shape`` is (C, H, W): C 1 or 3, sides in ``SIDES``. Strides 2, 2, 1 (2 above ``FINE``) give 32 x 32 images an
+    8 x 8 map and 0.16 M parameters; it is flattened and not pooled, so that positions stay readable; layer norm and
+    tanh bound the features, as the trunk of DrQ-v2 (Yarats et al. 2021, public code) does. ValueError for other shapes.
     """
 
-    def __init__(self, config: SmallEncoderConfig | None = None, seed: int = 0) -> None:
+    def __init__(self, config: SmallEncoderConfig | None = None, seed: int = 0,
+                 shape: tuple[int, int, int] = IMAGE_SHAPE) -> None:
         super().__init__()
-        self.config = config or SmallEncoderConfig()
+        if shape[0] not in (1, 3) or min(shape[1:]) < SIDES[0] or max(shape[1:]) > SIDES[1]:
+            raise ValueError(f"images are {shape}; give 1 or 3 channels and sides of {SIDES[0]} to {SIDES[1]} pixels")
+        self.config, self.shape = config or SmallEncoderConfig(), shape
         self.width = self.config.width
         a, b, c = self.config.channels
+        stride = 1 if max(shape[1:]) <= FINE else 2
+        height, width = ((side // 4 - 1) // stride + 1 for side in shape[1:])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.layers = nn.Sequential(
-                nn.Conv2d(1, a, 4, 2, 1), nn.ReLU(),
+                nn.Conv2d(shape[0], a, 4, 2, 1), nn.ReLU(),
                 nn.Conv2d(a, b, 4, 2, 1), nn.ReLU(),
-                nn.Conv2d(b, c, 3, 1, 1), nn.ReLU(),
+                nn.Conv2d(b, c, 3, stride, 1), nn.ReLU(),
                 nn.Flatten(),
-                nn.Linear(c * 64, self.width), nn.LayerNorm(self.width), nn.Tanh(),
+                nn.Linear(c * height * width, self.width), nn.LayerNorm(self.width), nn.Tanh(),
             )  # fmt: skip
 
     def forward(self, obs: Tensor) -> Tensor:
-        if obs.shape[1:] != IMAGE_SHAPE:
-            raise ValueError(f"images are {tuple(obs.shape)}; give (batch, {', '.join(map(str, IMAGE_SHAPE))})")
+        if obs.shape[1:] != self.shape:
+            raise ValueError(f"images are {tuple(obs.shape)}; give (batch, {', '.join(map(str, self.shape))})")
         return self.layers(grey_to_float(obs))
 
 
 def grey_to_float(images: Tensor) -> Tensor:
-    """uint8 images as float32 in [-0.5, 0.5]; float images as they are."""
+    """uint8 images, grey or colour, as float32 in [-0.5, 0.5]; float images as they are."""
     return images.float().mul_(1.0 / 255.0).sub_(0.5) if images.dtype == torch.uint8 else images

@@ -15,6 +15,7 @@ from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import ConfigError, DataError, nearest
 from priorrl_core.perception.small_encoder import StateEncoder
 from priorrl_core.training.gym_env import ScaledEnv
+from priorrl_core.training.observations import obs_shape
 from priorrl_core.training.step_loop import TRAIN_STREAM, episode_seed
 
 CLONE_HASH = "cloned"
@@ -62,6 +63,8 @@ def clone_and_collect(env: ScaledEnv, demos: EpisodeSet, recipe: CloneRecipe, co
     if len(demos) < recipe.demos:
         raise DataError(f"'{demos.path}' holds {len(demos)} episodes, {recipe.demos} are wanted; record more")
     shown = to_replay(EpisodeSet.of([demos.load(i) for i in range(recipe.demos)], demos.path, demos.meta))
+    if shown.images or isinstance(env.obs_size, tuple):
+        raise DataError(f"'{demos.path}' or the environment has images; only states are cloned here")
     policy = clone(shown, recipe, config or BCConfig(), seed)
     if not recipe.trajectories:
         return shown
@@ -92,7 +95,7 @@ def roll_out(env: ScaledEnv, policy: BC, episodes: int, seed: int = 0, report: R
             obs = following
         if report is not None:
             report("clone", number + 1, episodes)
-    replay = TransitionReplay(max(len(steps), 1), (env.obs_size,), env.action_size)
+    replay = TransitionReplay(max(len(steps), 1), obs_shape(env.obs_size), env.action_size)
     for step in steps:
         replay.add(step)
     return replay

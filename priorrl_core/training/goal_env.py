@@ -11,6 +11,7 @@ from torch import Tensor
 from priorrl_core.errors import ConfigError
 from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.hindsight import GoalTask
+from priorrl_core.training.observations import holds_image
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -33,6 +34,9 @@ class GoalEnv(ScaledEnv):
         if not isinstance(space, Dict) or not set(KEYS) <= set(space.spaces) or not hasattr(inner, "compute_reward"):
             raise ConfigError(f"hindsight ('her') needs observations {', '.join(KEYS)} and a compute_reward of the "
                               f"environment, whose observations are {space}; leave 'her' out")
+        if any(holds_image(space[key]) for key in KEYS):
+            raise ConfigError(f"hindsight ('her') reads goals and observations as numbers, here are images ({space}); "
+                              "leave 'her' out")
         sizes = [int(np.prod(space[key].shape or ())) for key in KEYS]
         if sizes[1] != sizes[2]:
             raise ConfigError(f"desired and achieved goals have {sizes[1]} and {sizes[2]} numbers; make them alike")

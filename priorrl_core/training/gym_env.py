@@ -1,4 +1,4 @@
-"""Any Gymnasium environment with a vector to see and a box to act in, as the learners see it."""
+"""Any Gymnasium environment with a vector or an image to see and a box to act in, as the learners see it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from priorrl_core.errors import ConfigError, UserError, nearest
+from priorrl_core.training.observations import (
+    Layout,
+    ObsSize,
+    channels_first,
+    holds_image,
+    image_size,
+    space_layout,
+)
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -29,8 +37,13 @@ def open_env(name: str, episode_steps: int = 0) -> gym.Env:
 
 
 class ScaledEnv:
-    """Observations (D,) float32, actions (A,) in [-1, 1] for the environment's box; ConfigError for other spaces."""
+    """Observations (D,) float32 or images (C, H, W) uint8, actions (A,) in [-1, 1] for the environment's box.
 
+    Images are a box of uint8, (H, W), (H, W, C) or (C, H, W) with C 1 or 3. ConfigError for other spaces.
+    """
+
+    obs_size: ObsSize
+    """D, or (C, H, W)."""
     gained = 0.0
     """Reward of the last action, not discounted."""
     steps = 1
@@ -45,13 +58,17 @@ class ScaledEnv:
         from gymnasium.wrappers import FlattenObservation
 
         if isinstance(env.observation_space, (Dict, Tuple)):
+            if holds_image(env.observation_space):
+                raise ConfigError(f"observations are {env.observation_space}; this loop learns from one image or from "
+                                  "numbers, not from both: wrap the environment so that it gives one of them")
             env = FlattenObservation(env)
         seen, act = env.observation_space, env.action_space
-        if not isinstance(seen, Box) or len(seen.shape) != 1:
-            raise ConfigError(f"observations are {seen}; this loop learns from a vector of numbers")
+        self._layout: Layout | None = space_layout(seen)
+        shape = seen.shape or ()
         if not isinstance(act, Box) or len(act.shape) != 1 or not np.isfinite([act.low, act.high]).all():
             raise ConfigError(f"actions are {act}; this loop learns actions in a box with finite bounds")
-        self.env, self.obs_size, self.action_size = env, seen.shape[0], act.shape[0]
+        self.env, self.action_size = env, act.shape[0]
+        self.obs_size = image_size(shape, self._layout) if self._layout else shape[0]
         self._low, self._high, self._dtype = act.low.astype(np.float64), act.high.astype(np.float64), act.dtype
 
     def reset(self, seed: int) -> np.ndarray:
@@ -72,6 +89,5 @@ class ScaledEnv:
     def close(self) -> None:
         self.env.close()
 
-    @staticmethod
-    def _seen(obs: Any) -> np.ndarray:
-        return np.array(obs, np.float32)
+    def _seen(self, obs: Any) -> np.ndarray:
+        return channels_first(np.asarray(obs), self._layout) if self._layout else np.array(obs, np.float32)

@@ -11,16 +11,24 @@ import torch
 from torch import Tensor
 
 from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
-from priorrl_core.errors import DataError
+from priorrl_core.errors import ConfigError, DataError
+from priorrl_core.training.observations import ObsSize, check_fit, obs_shape
 
 
 class LearnBuffer:
-    """``prior`` rows of data and up to ``capacity`` of practice in one table, so that a batch is one gather."""
+    """``prior`` rows of data and up to ``capacity`` of practice in one table, so that a batch is one gather.
 
-    def __init__(self, capacity: int, obs_size: int, action_size: int, data: TransitionReplay | None = None) -> None:
+    The data are copied into it, once: while their owner keeps them they take their memory twice. Rows of practice take
+    memory as they are written; images stay uint8, 2 C H W bytes a transition.
+    """
+
+    def __init__(self, capacity: int, obs_size: ObsSize, action_size: int, data: TransitionReplay | None = None
+                 ) -> None:
+        if data is not None:
+            check_fit(data, obs_size, action_size, "the data")
         self.capacity, self.added, self.prior = capacity, 0, 0 if data is None else data.size
         self.prior_added = 0 if data is None else data.added
-        self.table = TransitionReplay(self.prior + capacity, (obs_size,), action_size)
+        self.table = _table(self.prior + capacity, obs_size, action_size)
         if data is not None:
             for name, column in self.table.columns.items():
                 if data.columns[name].shape[1:] == column.shape[1:]:
@@ -76,10 +84,11 @@ class LearnBuffer:
 
     def practised(self) -> TransitionReplay:
         """The practice as a replay of its own, oldest first."""
-        out = TransitionReplay(max(self.practice, 1), self.table.obs_shape, self.table.action_size)
+        out = TransitionReplay(max(self.practice, 1), self.table.obs_shape, self.table.action_size,
+                               images=self.table.images)
         order = self.prior + (torch.arange(self.practice) + max(0, self.added - self.capacity)) % self.capacity
         for name, column in out.columns.items():
-            column[:self.practice] = self.table.columns[name][order]
+            torch.index_select(self.table.columns[name], 0, order, out=column[:self.practice])
         out.added, out.config_hashes = self.practice, list(self.table.config_hashes)
         return out
 
@@ -98,3 +107,11 @@ class LearnBuffer:
         self.added, self.table.config_hashes = facts["added"], facts["configs"]
         for name, column in self.table.columns.items():
             column[self.prior:self.prior + self.practice] = tensors[name]
+
+
+def _table(capacity: int, obs_size: ObsSize, action_size: int) -> TransitionReplay:
+    try:
+        return TransitionReplay(capacity, obs_shape(obs_size), action_size, images=isinstance(obs_size, tuple))
+    except MemoryError as error:
+        raise ConfigError(f"{capacity} transitions with observations of {obs_shape(obs_size)} do not fit into memory; "
+                          "lower 'replay'") from error

@@ -22,6 +22,7 @@ from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.config import config_dir, load
 from priorrl_core.data.her import HERConfig
 from priorrl_core.errors import ConfigError, nearest
+from priorrl_core.perception.small_encoder import SmallEncoderConfig
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class LearnConfig:
     public code also has ``reward_scale`` 1000)."""
     her: HERConfig | None = None
     """Hindsight, in environments with goals (observations of gymnasium-robotics' form); null: none. In others no."""
+    image: SmallEncoderConfig = field(default_factory=SmallEncoderConfig)
+    """Encoder of image observations, ng; numbers are read as they are."""
+    random_shift: int = 0
+    """Pixels by which images are moved at random when they are drawn (DrQ, arXiv 2004.13649: 4); 0: none. ng."""
     episode_steps: int = 0
     """Time limit of an episode; 0: the environment's own."""
     offline_epoch: int = 5000
@@ -85,7 +90,8 @@ class LearnConfig:
         for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("demo_rows", "updates_per_step", "random_steps", "exploration_std", "warm_steps", "episode_steps"):
+        for name in ("demo_rows", "updates_per_step", "random_steps", "exploration_std", "warm_steps", "episode_steps",
+                     "random_shift"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0")
         if not 0.0 <= self.prior_share <= 1.0:

@@ -21,6 +21,7 @@ from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.errors import DataError
 from priorrl_core.training.agent_factory import make_agent
 from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.observations import ObsSize, check_fit, with_channels_first
 from priorrl_core.training.offline_online import OfflineOnlineLearner
 from priorrl_core.training.state import under
 
@@ -113,24 +114,21 @@ def load_run_agent(folder: str | Path, which: str = "best") -> Agent:
         config = build(LearnConfig, run["config"], str(folder / RUN))
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"'{folder}' holds no whole {RUN} ({error}); give a folder of 'priorrl learn'") from error
-    agent = make_agent(config, run["obs_size"], run["action_size"], 0)
+    size = run["obs_size"]
+    agent = make_agent(config, tuple(size) if isinstance(size, list) else size, run["action_size"], 0)
     path = folder / f"{which}.safetensors"
     tensors, _ = read_tensors(path, BEST_KIND if which == "best" else KIND)
     load_strict(agent, under("module", under("agent", tensors)), path)
     return agent.eval()
 
 
-def load_data(path: str | Path, obs_size: int | None = None, action_size: int | None = None) -> TransitionReplay:
-    """A data set to learn from; DataError names file, column and row of what does not fit."""
-    data = TransitionReplay.load(path)
-    if data.images or len(data.obs_shape) != 1:
-        raise DataError(f"'{path}' holds images or maps {data.obs_shape}; this loop learns from a vector of numbers")
-    for name, size, wanted in (("obs", data.obs_shape[0], obs_size), ("action", data.action_size, action_size)):
-        if wanted is not None and size != wanted:
-            raise DataError(f"'{path}': '{name}' has {size} numbers, the environment's has {wanted}; give its own data")
+def load_data(path: str | Path, obs_size: ObsSize | None = None, action_size: int | None = None) -> TransitionReplay:
+    """A data set to learn from, images as (C, H, W); DataError names file, column and row of what does not fit."""
+    data = with_channels_first(TransitionReplay.load(path), f"'{path}'")
+    check_fit(data, obs_size, action_size, f"'{path}'")
     if not data.size:
         raise DataError(f"'{path}' holds no transition; record some")
-    for name in ("obs", "next_obs", "action", "reward"):
+    for name in ("action", "reward") if data.images else ("obs", "next_obs", "action", "reward"):
         column = data.columns[name][:data.size].flatten(1) if name != "reward" else data.columns[name][:data.size, None]
         limit = 1.0 if name == "action" else float("inf")
         bad = ~(column.isfinite() & (column.abs() <= limit)).all(1)

@@ -30,6 +30,7 @@ from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.learn_files import LAST, Counters, load_state, save_best, save_state, write_run
 from priorrl_core.training.metrics_log import MetricsLog
+from priorrl_core.training.observations import ObsSize, obs_size, with_channels_first
 from priorrl_core.training.offline_online import EXACT, OfflineOnlineLearner
 from priorrl_core.training.step_loop import EVAL_STREAM, TRAIN_STREAM, episode_seed
 
@@ -97,15 +98,16 @@ class LearnLoop:
     def __init__(self, config: LearnConfig, plan: LearnPlan, folder: str | Path, resume: bool = False,
                  report: Report | None = None) -> None:
         _check_chunk(config, plan.chunk)
-        data, discount = plan.data, step_discount(config)
+        discount = step_discount(config)
+        data = None if plan.data is None else with_channels_first(plan.data, "the data")
         self.config, self.plan, self.folder = chunk_config(config, plan.chunk), plan, Path(folder)
         self._report = report or (lambda phase, done, total, note: None)
         self._env, self._eval_env = (self._open_env(discount) for _ in range(2))
         if data is not None and plan.chunk > 1:
             data = chunked(data, plan.chunk, discount)
-        obs_size, action_size = self._sizes(data)
+        seen, action_size = self._sizes(data)
         goals = self._env.goal_task() if isinstance(self._env, GoalEnv) else None
-        self.learner = OfflineOnlineLearner(self.config, obs_size, action_size, plan.seed, data, plan.speed, goals)
+        self.learner = OfflineOnlineLearner(self.config, seen, action_size, plan.seed, data, plan.speed, goals)
         facts = {"learner": self.learner.settings, "env": plan.env_name, "offline_steps": plan.offline_steps}
         threads = torch.get_num_threads()
         self.settings = config_hash(self.config, facts if threads == 1 else {**facts, "threads": threads})
@@ -119,11 +121,11 @@ class LearnLoop:
         env = open_scaled(self.plan.make_env(), self.config.her is not None)
         return env if self.plan.chunk == 1 else ChunkEnv(env, self.plan.chunk, discount)
 
-    def _sizes(self, data: TransitionReplay | None) -> tuple[int, int]:
+    def _sizes(self, data: TransitionReplay | None) -> tuple[ObsSize, int]:
         if self._env is not None:
             return self._env.obs_size, self._env.action_size
         assert data is not None
-        return data.obs_shape[0], data.action_size
+        return obs_size(data), data.action_size
 
     def _open(self, resume: bool) -> None:
         """Makes the folder, or puts back what lies in it."""

@@ -14,24 +14,28 @@ from priorrl_core.data.returns import return_range
 from priorrl_core.data.snippets import SnippetBatch
 from priorrl_core.data.transitions import Transition, TransitionBatch, TransitionReplay
 from priorrl_core.errors import ConfigError
+from priorrl_core.perception.random_shift import random_shift
 from priorrl_core.training.agent_factory import make_agent
 from priorrl_core.training.hindsight import GoalTask, Hindsight
 from priorrl_core.training.learn_buffer import LearnBuffer
 from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.learn_snippets import LearnSnippets
+from priorrl_core.training.observations import ObsSize
 from priorrl_core.training.state import Tensors, load_training, prefixed, training_tensors, under
 
 EXACT = SpeedConfig()
+Batch = TransitionBatch | SnippetBatch
 
 
 class OfflineOnlineLearner:
     """``act``, ``add`` and ``update``; its future is a function of ``tensors()`` and of what it is given."""
 
-    def __init__(self, config: LearnConfig, obs_size: int, action_size: int, seed: int = 0,
+    def __init__(self, config: LearnConfig, obs_size: ObsSize, action_size: int, seed: int = 0,
                  data: TransitionReplay | None = None, speed: SpeedConfig = EXACT, goals: GoalTask | None = None
                  ) -> None:
+        _check_images(config, obs_size)
         self.config, self.action_size = config, action_size
-        self.obs_size = obs_size - (goals.size if goals else 0)
+        self.obs_size = obs_size if isinstance(obs_size, tuple) else obs_size - (goals.size if goals else 0)
         self.agent = speed_up(make_agent(config, self.obs_size, action_size, seed), speed)
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
         self.hindsight = _hindsight(self.buffer, config, goals)
@@ -43,13 +47,13 @@ class OfflineOnlineLearner:
         self.settings = config_hash(config, facts if speed == EXACT else {**facts, "speed": dataclasses.asdict(speed)})
 
     def act(self, obs: np.ndarray, explore: bool) -> np.ndarray:
-        """Action (A,) float32 in [-1, 1] of one observation (D,); without ``explore`` no random number is drawn.
+        """Action (A,) float32 in [-1, 1] of one observation (D,) or (C, H, W); without ``explore`` nothing is drawn.
 
         With goals the observation is (D + 2 G,) as ``hindsight`` has it, and what is achieved is cut off.
         """
         if explore and self.buffer.added < self.config.random_steps:
             return (torch.rand(self.action_size, generator=self.explorer) * 2.0 - 1.0).numpy()
-        seen = torch.from_numpy(obs[None, :self.obs_size])
+        seen = torch.from_numpy(obs[None] if isinstance(self.obs_size, tuple) else obs[None, :self.obs_size])
         action = self.agent.act(seen, not explore, self.explorer)[0]
         if explore and self.config.exploration_std > 0.0:
             noise = torch.randn(self.action_size, generator=self.explorer)
@@ -75,23 +79,31 @@ class OfflineOnlineLearner:
     def _update(self, share: float | None) -> dict[str, Tensor]:
         return self.agent.update(self.sample(share))  # type: ignore[operator]
 
-    def sample(self, share: float | None) -> TransitionBatch | SnippetBatch:
+    def sample(self, share: float | None) -> Batch:
         """A batch with ``share`` of its rows from the data and, behind it, the demonstrations' extra rows."""
         c, buffer = self.config, self.buffer
         rows, demos = buffer.rows(c.batch_rows, share, self.sampler), c.demo_rows if buffer.prior else 0
         if demos:
             rows = torch.cat([rows, buffer.data_rows(demos, self.sampler)])
-        batch = self._batch(rows, demos)
+        batch = self._shifted(self._batch(rows, demos))
         if (self.reward_scale, c.reward_shift) == (1.0, 0.0):
             return batch
         return dataclasses.replace(batch, reward=batch.reward * self.reward_scale + c.reward_shift)
 
-    def _batch(self, rows: Tensor, demos: int) -> TransitionBatch | SnippetBatch:
+    def _batch(self, rows: Tensor, demos: int) -> Batch:
         if self.snippets is not None:
             return self.snippets.batch(rows)
         if self.hindsight is not None:
             return self.hindsight.batch(rows, demos, self.sampler)
         return self.buffer.batch(rows, demos)
+
+    def _shifted(self, batch: Batch) -> Batch:
+        """Images with the random shift of the settings, observation and next observation each with its own."""
+        pad, draws = self.config.random_shift, self.sampler
+        if not pad:
+            return batch
+        obs = random_shift(batch.obs, pad, draws)
+        return dataclasses.replace(batch, obs=obs, next_obs=random_shift(batch.next_obs, pad, draws))
 
     # ---- state ---------------------------------------------------------------------------------------
 
@@ -113,6 +125,17 @@ class OfflineOnlineLearner:
         self.buffer.load(under("practice", tensors), buffer_header)
         if self.hindsight is not None:
             self.hindsight.recount()
+
+
+def _check_images(config: LearnConfig, obs_size: ObsSize) -> None:
+    images = isinstance(obs_size, tuple)
+    if images and config.her is not None:
+        raise ConfigError("hindsight ('her') reads goals as numbers, here are images; leave 'her' out")
+    if config.random_shift and not images:
+        raise ConfigError("'random_shift' moves images, here are numbers; leave it out")
+    if isinstance(obs_size, tuple) and config.random_shift >= min(obs_size[1:]):
+        raise ConfigError(f"'random_shift' {config.random_shift} moves all of {obs_size[1]} x {obs_size[2]} pixels; "
+                          "DrQ's is 4")
 
 
 def _hindsight(buffer: LearnBuffer, config: LearnConfig, goals: GoalTask | None) -> Hindsight | None:

@@ -19,6 +19,7 @@ from priorrl_core.agents.speed import SpeedConfig, speed_up
 from priorrl_core.agents.td3 import TD3, TD3Config
 from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.perception.small_encoder import StateEncoder
+from priorrl_core.training.observations import ObsSize, obs_shape
 
 OBS, ACTION, BATCH, ROWS, HIDDEN = 17, 6, 256, 10_000, (256, 256)
 
@@ -39,11 +40,14 @@ def make_agent(name: str, samples: int | None = None, seed: int = 0) -> Any:
     return makers[name]()
 
 
-def random_replay(rows: int, obs_size: int, action_size: int, seed: int = 0) -> TransitionReplay:
+def random_replay(rows: int, size: ObsSize, action_size: int, seed: int = 0) -> TransitionReplay:
     """A full replay of random steps: time does not depend on what they hold."""
-    generator, replay = torch.Generator().manual_seed(seed), TransitionReplay(rows, (obs_size,), action_size)
-    for name in ("obs", "next_obs", "reward"):
-        replay.columns[name].normal_(generator=generator)
+    images, generator = isinstance(size, tuple), torch.Generator().manual_seed(seed)
+    replay = TransitionReplay(rows, obs_shape(size), action_size, images=images)
+    for name in ("obs", "next_obs"):
+        column = replay.columns[name]
+        column.random_(0, 256, generator=generator) if images else column.normal_(generator=generator)
+    replay.columns["reward"].normal_(generator=generator)
     replay.columns["action"].uniform_(-1.0, 1.0, generator=generator)
     replay.added = rows
     return replay

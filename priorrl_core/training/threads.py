@@ -7,6 +7,7 @@ import os
 from functools import partial
 
 from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.observations import ObsSize
 from priorrl_core.training.offline_online import OfflineOnlineLearner
 from priorrl_core.training.runtime import configure_torch
 from priorrl_core.training.speedcheck import per_second, random_replay
@@ -27,7 +28,7 @@ def fastest(rates: dict[int, float]) -> int:
     return best if rates[best] > WORTH * rates[1] else 1
 
 
-def measure(config: LearnConfig, obs_size: int, action_size: int, seconds: float = 1.5) -> dict[int, float]:
+def measure(config: LearnConfig, obs_size: ObsSize, action_size: int, seconds: float = 1.5) -> dict[int, float]:
     """Threads -> updates a second of an agent of ``config`` on random data; its worst of some rounds.
 
     The worst, since a learner runs for hours beside others. Torch is left with one thread.

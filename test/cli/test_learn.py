@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 import torch
 
@@ -12,8 +14,10 @@ from priorrl_core.agents.iql_state import IQLConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.cli.main import main
 from priorrl_core.data.her import HERConfig
+from priorrl_core.data.tensor_files import read_tensors
 from priorrl_core.training import threads
 from priorrl_core.training.learn_config import LearnConfig
+from priorrl_core.training.learn_files import load_run_agent
 from priorrl_core.training.runtime import configure_torch
 
 SMALL = """name: small
@@ -73,6 +77,48 @@ def test_threads_that_do_not_pay_are_not_taken() -> None:
     goals = LearnConfig("x", "td3", her=HERConfig(), return_range=True, batch_size=8, td3=TD3Config(hidden=(8, 8)))
     assert min(threads.measure(goals, 3, 1, 0.1).values()) > 0.0, "these need an environment and episodes"
     assert set(rates) == {1, threads.cores()} and min(rates.values()) > 0.0 and torch.get_num_threads() == 1
+
+
+class Picture(gym.Env):
+    """A bright row that the action moves; reward for the middle."""
+
+    observation_space = gym.spaces.Box(0, 255, (20, 16, 3), np.uint8)
+    action_space = gym.spaces.Box(-2.0, 2.0, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.row, self.age = int(self.np_random.integers(20)), 0
+        return self._seen(), {}
+
+    def step(self, action):
+        self.row, self.age = int(np.clip(self.row + round(float(action[0])), 0, 19)), self.age + 1
+        return self._seen(), -abs(self.row - 10.0), False, self.age == 8, {}
+
+    def _seen(self):
+        image = np.zeros((20, 16, 3), np.uint8)
+        image[self.row] = 200, 100, 0
+        return image
+
+
+def test_images_are_practised_on_collected_learned_from_and_gone_on_with(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gym.registry, "Picture-v0", gym.envs.registration.EnvSpec(
+        "Picture-v0", entry_point=Picture, max_episode_steps=8))
+    more = "random_shift: 2\nimage: {channels: [4, 4, 4], width: 8}\n"
+    Path("images.yaml").write_text(SMALL.replace("episode_steps: 50\n", more))
+    common = ("--config", "images.yaml", "--env", "Picture-v0", "--json")
+    assert learn(*common, "--online-steps", "40", "--threads", "0", "--collect", "own.safetensors", "--out", "one") == 0
+    second = (*common, "--data", "own.safetensors", "--offline-steps", "20", "--out", "two")
+    assert learn(*second) == 0 and learn(*second, "--online-steps", "16", "--resume") == 0
+    result = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (result["offline_steps"], result["online_steps"], result["updates"]) == (20, 16, 36)
+    data, _ = read_tensors("own.safetensors", "transitions")
+    assert data["obs"].dtype == torch.uint8 and data["obs"].shape == (40, 3, 20, 16)
+    assert load_run_agent("two", "last").act(data["obs"][:2], True).shape == (2, 1)
+    assert learn("--agent", "sac", "--env", "Pendulum-v1", "--data", "own.safetensors", "--offline-steps", "5") == 2
+    assert "'obs' has images (3, 20, 16), the environment's has 3 numbers" in capsys.readouterr().err
+    configure_torch()
 
 
 CASES = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 import numpy as np
+import torch
 
 from priorrl_core.data.transitions import Transition, TransitionReplay
 
@@ -35,6 +36,44 @@ class PointReach(gym.Env):
         distance = float(np.linalg.norm(self.point))
         ended = self.ends and distance < REACHED
         return self.point.astype(np.float32), -distance, ended, self.age == HORIZON, {}
+
+
+class PointImage(PointReach):
+    """The same seen as a grey image: a spot of one pixel's width, dark where the point is not."""
+
+    def __init__(self, side: int = 16, layout: str = "HWC", ends: bool = False) -> None:
+        super().__init__(ends)
+        self.side, self.layout = side, layout
+        shape = {"HW": (side, side), "HWC": (side, side, 1), "CHW": (1, side, side)}[layout]
+        self.observation_space = gym.spaces.Box(0, 255, shape, np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        return self._image(super().reset(seed=seed)[0]), {}
+
+    def step(self, action):
+        obs, *rest = super().step(action)
+        return self._image(obs), *rest
+
+    def _image(self, point: np.ndarray) -> np.ndarray:
+        return drawn(point, self.side).reshape(self.observation_space.shape)
+
+
+def drawn(point: np.ndarray, side: int) -> np.ndarray:
+    """uint8 (side, side) of a point in [-1, 1]^2; x goes to the right, y down."""
+    x, y = (np.exp(-0.5 * (np.arange(side) - (v + 1.0) / 2.0 * (side - 1)) ** 2) for v in point)
+    return np.round(255.0 * y[:, None] * x).astype(np.uint8)
+
+
+def image_data(episodes: int = 60, good: float = 0.3, seed: int = 7, side: int = 16) -> TransitionReplay:
+    """``mixed_data`` seen as images (1, side, side)."""
+    states = mixed_data(episodes, good, seed)
+    data = TransitionReplay(states.capacity, (1, side, side), 2, images=True)
+    for name, column in states.columns.items():
+        seen = name in ("obs", "next_obs")
+        data.columns[name][:] = (torch.from_numpy(np.stack([drawn(row, side)[None] for row in column.numpy()]))
+                                 if seen else column)
+    data.added = states.added
+    return data
 
 
 def mixed_data(episodes: int = 60, good: float = 0.3, seed: int = 7) -> TransitionReplay:

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from point_learn import HIGH, HORIZON, LOW, PointReach, mixed_data
+from point_learn import HIGH, HORIZON, LOW, PointImage, PointReach, image_data, mixed_data
 
 from priorrl_core.agents.awac import AWACConfig
 from priorrl_core.agents.bc import BCConfig
@@ -27,8 +27,8 @@ from priorrl_core.agents.svg import SVGConfig
 from priorrl_core.agents.td3 import TD3Config
 from priorrl_core.data.her import HERConfig
 from priorrl_core.data.tensor_files import read_tensors
-from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.errors import ConfigError, DataError, UserError
+from priorrl_core.perception.small_encoder import SmallEncoderConfig
 from priorrl_core.training.agent_factory import make_agent
 from priorrl_core.training.gym_env import ScaledEnv
 from priorrl_core.training.learn_config import LearnConfig, list_agents, load_learn_config
@@ -37,6 +37,7 @@ from priorrl_core.training.learn_loop import LearnLoop, LearnPlan
 from priorrl_core.training.metrics_log import FILE, read_metrics
 from priorrl_core.training.runtime import configure_torch
 
+SMALL_IMAGE = SmallEncoderConfig((4, 4, 4), 8)
 TINY, FAST = {"hidden": (8, 8)}, {"hidden": (32, 32), "discount": 0.9, "target_rate": 0.02}
 QUICK = {**FAST, "actor_rate": 3e-3, "critic_rate": 3e-3}
 RLPD = {"critics": 4, "target_critics": 2, "layer_norm": True, "actor_q": "mean", "actor_every": 2}
@@ -67,6 +68,10 @@ def plan(offline: int = 25, online: int = 50, seed: int = 0, **changes) -> Learn
     return LearnPlan(offline, online, seed, **{**facts, **changes})
 
 
+def image_plan(offline: int = 25, online: int = 50, **changes) -> LearnPlan:
+    return plan(offline, online, **{"make_env": PointImage, "data": image_data(4) if offline else None, **changes})
+
+
 class Cut(Exception):
     """Ctrl-C, at a given count of reports or steps."""
 
@@ -91,20 +96,24 @@ def content(folder: Path) -> tuple[bytes, bytes, bytes, bytes]:
     return tuple((folder / name).read_bytes() for name in (LAST, BACKUP, BEST, FILE))  # type: ignore[return-value]
 
 
+@pytest.mark.parametrize("seen", ["state", "image"])
 @pytest.mark.parametrize("agent", sorted(SMALL))
-def test_interrupted_and_resumed_is_the_uninterrupted_run_bit_for_bit(agent, tmp_path):
+def test_interrupted_and_resumed_is_the_uninterrupted_run_bit_for_bit(agent, seen, tmp_path):
     """Cut within the offline phase, then within the online one, in the middle of an episode."""
-    settings = config(agent, sampling="symmetric", random_steps=15, demo_rows=0 if agent in SNIPPET_AGENTS else 4)
-    LearnLoop(settings, plan(), tmp_path / "whole").run()
-    cut_short(tmp_path / "cut", settings, plan(), "offline", 17)
-    again = LearnLoop(settings, plan(), tmp_path / "cut", resume=True)
+    image = {} if seen == "state" else {"image": SMALL_IMAGE, "random_shift": 2}
+    settings = config(agent, sampling="symmetric", random_steps=15, demo_rows=0 if agent in SNIPPET_AGENTS else 4,
+                      **image)
+    what = plan() if seen == "state" else image_plan()
+    LearnLoop(settings, what, tmp_path / "whole").run()
+    cut_short(tmp_path / "cut", settings, what, "offline", 17)
+    again = LearnLoop(settings, what, tmp_path / "cut", resume=True)
     assert (again.counters.offline, again.resumed_from) == (10, LAST)
     again.close()
     (tmp_path / "twice").mkdir()
     for path in (tmp_path / "cut").glob("*.*"):
         (tmp_path / "twice" / path.name).write_bytes(path.read_bytes())
-    cut_resumed(tmp_path / "twice", settings, 33)
-    second = LearnLoop(settings, plan(), tmp_path / "twice", resume=True)
+    cut_resumed(tmp_path / "twice", settings, 33, what)
+    second = LearnLoop(settings, what, tmp_path / "twice", resume=True)
     assert (second.counters.offline, second.counters.online) == (25, 20)
     second.run()
     assert content(tmp_path / "twice") == content(tmp_path / "whole")
@@ -121,8 +130,8 @@ def test_decisions_of_two_steps_and_bfloat16_resume_bit_for_bit_and_not_as_the_o
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
-def cut_resumed(folder: Path, settings: LearnConfig, at: int) -> None:
-    loop = LearnLoop(settings, plan(), folder, resume=True)
+def cut_resumed(folder: Path, settings: LearnConfig, at: int, what: LearnPlan) -> None:
+    loop = LearnLoop(settings, what, folder, resume=True)
     original = loop.learner.practise
 
     def counted():
@@ -352,9 +361,9 @@ def test_data_of_another_environment_are_refused(tmp_path):
     assert load_data(tmp_path / "data.safetensors", 2, 2).size == 2 * HORIZON
     with pytest.raises(DataError, match="'obs' has 2 numbers, the environment's has 3"):
         load_data(tmp_path / "data.safetensors", 3, 2)
-    TransitionReplay(4, (1, 32, 32), 2, images=True).save(tmp_path / "images.safetensors")
-    with pytest.raises(DataError, match="images"):
-        load_data(tmp_path / "images.safetensors")
+    image_data(2).save(tmp_path / "images.safetensors")
+    with pytest.raises(DataError, match=r"images.safetensors.*'obs' has images \(1, 16, 16\), the .* has 2 numbers"):
+        load_data(tmp_path / "images.safetensors", 2, 2)
 
 
 @pytest.mark.parametrize(("space", "value"), [("action_space", gym.spaces.Discrete(2)),

@@ -10,6 +10,7 @@ import torch
 from point_learn import mixed_data
 
 from priorrl_core.agents.iql_state import IQLConfig
+from priorrl_core.data import returns
 from priorrl_core.data.returns import episode_returns, return_range
 from priorrl_core.data.transitions import Transition, TransitionReplay
 from priorrl_core.errors import ConfigError, DataError
@@ -32,7 +33,10 @@ def rows(*episodes: list[float], capacity: int = 20) -> TransitionReplay:
     return replay
 
 
-def test_7_11_returns_of_episodes_that_end_in_three_ways():
+@pytest.mark.parametrize("block", [1, 2, 3, 4096])
+def test_7_11_returns_of_episodes_that_end_in_three_ways(block, monkeypatch):
+    """Observations are compared so many rows at a time."""
+    monkeypatch.setattr(returns, "BLOCK", block)
     assert episode_returns(rows([1.0, 2.0], [-4.0], [0.5, 0.5], [2.0])).tolist() == [3.0, -4.0, 1.0, 2.0]
     assert return_range(rows([1.0, 2.0], [-4.0], [0.5, 0.5])) == 7.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from bench.harness import Context
 from priorrl_core.errors import UserError, nearest
@@ -22,7 +23,7 @@ class Arm:
     """How one arm differs from a packaged method."""
 
     source: str
-    changes: tuple[tuple[str, float], ...] = ()
+    changes: tuple[tuple[str, Any], ...] = ()
     method: str = PRESET
     practises: bool = True
 

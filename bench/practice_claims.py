@@ -98,7 +98,7 @@ def _adds(cells: Cells, arm: str, other: str, what: str, theirs: str) -> Claim:
             seeds.append(len(gains))
             judged.append(judge(gains))
             told.append(f"{name} {_mean(cells.truth(name, arm))} to {_mean(cells.truth(name, other))}, gain "
-                        f"{100 * gains.mean():+.0f} (se {100 * standard_error(gains):.0f}), at the end "
+                        f"{100 * gains.mean():+.0f} ({_spread(gains)}), at the end "
                         f"{_mean(cells.end(name, arm))} to {_mean(cells.end(name, other))}")
     return Claim(f"{what}: {arm} above {other} over practice by more than the standard error of the difference",
                  ARMS[arm if other == "preset" else other].source, theirs, "; ".join(told), min(seeds, default=0),
@@ -120,6 +120,10 @@ def together(verdicts: list[Verdict]) -> Verdict:
 
 def standard_error(gains: np.ndarray) -> float:
     return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
+
+
+def _spread(gains: np.ndarray) -> str:
+    return f"se {100 * standard_error(gains):.0f}" if len(gains) > 1 else "one seed"
 
 
 def _mean(values: np.ndarray) -> str:

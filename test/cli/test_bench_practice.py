@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.harness import Context  # noqa: E402
+from bench.harness import Context, write_claims, write_rows  # noqa: E402
 from bench.practice import key  # noqa: E402
 from bench.practice_cells import work  # noqa: E402
 from bench.practice_claims import STEPS, Cells, make_claims, table_rows  # noqa: E402
@@ -22,6 +22,7 @@ from priorrl_core.errors import UserError  # noqa: E402
 from priorrl_core.training.checkpoints import load_config  # noqa: E402
 from priorrl_core.training.method import load_method  # noqa: E402
 
+RESULTS = Path(__file__).parents[2] / "bench" / "results" / "practice"
 PRESET = dataclasses.asdict(online_config("preset"))
 CHANGED = {"no_q": {"q_weight": 0.0}, "updates_1": {"updates_per_step": 1}, "updates_4": {"updates_per_step": 4},
            "share_10": {"online_share": 0.1}, "share_50": {"online_share": 0.5}, "own_only": {"online_share": 1.0},
@@ -104,6 +105,14 @@ def test_every_step_has_its_claim_and_every_arm_its_row() -> None:
     assert len(rows) == len(CONNECTORS) * len(ARMS)
     assert rows[-1]["over practice"] == 0.5 and rows[-1]["blocks of 20"] == "0.50"
     assert make_claims(Cells([])) == [] == table_rows(Cells([]))
+
+
+def test_committed_claims_and_table_are_those_of_the_committed_cells(tmp_path: Path) -> None:
+    kept = Cells(json.loads(p.read_text()) for p in RESULTS.glob("cells/*.json"))
+    write_claims(tmp_path / "claims.csv", make_claims(kept))
+    write_rows(tmp_path / "table.csv", table_rows(kept))
+    for name in ("claims.csv", "table.csv"):
+        assert (tmp_path / name).read_text() == (RESULTS / name).read_text(), name
 
 
 # ---- a small cell for real --------------------------------------------------------------------------

@@ -53,8 +53,10 @@ def _plot(context: Context, cells: Cells) -> None:
     for axes, name in zip(panels[0], names, strict=True):
         practised = [a for a in ARMS if cells.truth(name, a).size]
         for index, arm in enumerate(practised):
-            mean = np.mean([moving_rate(seed, BLOCK) for seed in cells.truth(name, arm)], axis=0)
-            axes.plot(np.arange(1, len(mean) + 1), mean, label=arm, lw=1.3, ls="-" if index < 10 else "--")
+            truth = cells.truth(name, arm)
+            mean = np.mean([moving_rate(seed, BLOCK) for seed in truth], axis=0)
+            label = arm if len(truth) == cells.seeds(name) else f"{arm} (seeds: {len(truth)})"
+            axes.plot(np.arange(1, len(mean) + 1), mean, label=label, lw=1.3, ls="-" if index < 10 else "--")
         axes.set(title=f"{name}, mean of {cells.seeds(name)} seeds", xlabel="practice trial")
         axes.grid(alpha=0.3)
     panels[0][0].set_ylabel(f"inserted, last {BLOCK} trials")

@@ -10,6 +10,7 @@ BENCHES: dict[str, tuple[str, str]] = {
     "env_speed": ("bench.env_speed", "environment steps per second beside robosuite's Sawyer"),
     "abm": ("bench.abm", "behaviour priors on mixed, conflicting data (Siegel et al. 2020, Table 6)"),
     "online": ("bench.online", "from data to practice in a maze: IQL, AWAC, and what RLPD, WSRL, Q-chunking add"),
+    "practice": ("bench.practice", "the main job's options one at a time, beside the thesis's own setting"),
     "maze": ("bench.maze", "IQL's expectile, and AWAC and IQL going online, in a small maze (thesis Tables 2, 19)"),
     "fetch": ("bench.fetch", "demonstrations with DDPG and HER on Fetch tasks (thesis chapter 5, Figures 22 to 25)"),
     "learners": ("bench.learners", "returns of our learners beside d3rlpy and stable-baselines3 (issue 4)"),

@@ -17,7 +17,7 @@ from priorrl_core.agents.iql_agent import IQLAgent
 from priorrl_core.config import build, config_hash
 from priorrl_core.data.replay import FeatureCache
 from priorrl_core.data.tensor_files import read_tensors, write_tensors
-from priorrl_core.errors import DataError
+from priorrl_core.errors import ConfigError, DataError
 from priorrl_core.training.method import MethodConfig
 from priorrl_core.training.online import OnlineLearner
 
@@ -116,11 +116,25 @@ def load_config(folder: str | Path) -> MethodConfig:
 
 def load_learner(folder: str | Path, seed: int, method: MethodConfig | None = None,
                  horizon: int = 20) -> OnlineLearner:
-    """A learner ready to practise from a checkpoint; ``method`` overrides the stored online settings."""
+    """A learner ready to practise from a checkpoint; ``method`` overrides the stored online settings.
+
+    ConfigError if ``method`` has another agent than the checkpoint holds.
+    """
     folder = Path(folder)
-    agent = load_agent(folder)
+    agent, stored = load_agent(folder), load_config(folder)
+    if method is not None:
+        _check_agent(method, stored, folder)
     cache = load_cache(folder / CACHE, agent.encoder_hash())
-    return OnlineLearner(agent, cache, (method or load_config(folder)).online, seed, horizon)
+    return OnlineLearner(agent, cache, (method or stored).online, seed, horizon)
+
+
+def _check_agent(method: MethodConfig, stored: MethodConfig, folder: Path) -> None:
+    wanted, held = dataclasses.asdict(method.agent), dataclasses.asdict(stored.agent)
+    other = [name for name, value in wanted.items() if value != held[name]]
+    if other:
+        raise ConfigError(f"method '{method.name}' has another agent ({', '.join(other)}) than '{folder}' was trained "
+                          f"with; practise with a method that differs in 'online' alone, or train one with 'priorrl "
+                          f"train --method {method.name}'")
 
 
 def _sha256(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Checkpoint folders: round trip, damage named, methods from YAML (rows 10.11, S.08; law 10)."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,6 +41,15 @@ def test_s_08_round_trip(checkpoint):
     assert heads[0] == heads[1]
     manifest = verify_checkpoint(folder)
     assert manifest["seed"] == 0 and manifest["connectors"] == ["c0", "c1", "c2"]
+
+
+def test_a_method_with_another_agent_is_refused_and_one_that_practises_otherwise_is_not(checkpoint):
+    folder, _, method = checkpoint
+    online = replace(method, name="mine", online=replace(method.online, updates_per_step=5))
+    assert load_learner(folder, 0, online).config.updates_per_step == 5
+    other = replace(method, name="mine", agent=replace(method.agent, policy_mode="erm"))
+    with pytest.raises(ConfigError, match=r"'mine' has another agent \(policy_mode\).*train --method mine"):
+        load_learner(folder, 0, other)
 
 
 def test_same_content_same_bytes(checkpoint, tmp_path):

@@ -66,9 +66,9 @@ QUICK = {"policy_trunk": (32,), "policy_head": (), "critic_trunk": (32, 32), "cr
     ("svg", SVGConfig(**QUICK, prior="abm", epsilon=1.0))])
 def test_it_learns_from_mixed_data_and_goes_on_in_practice(agent, table, tmp_path) -> None:
     """Standing still gives -8, the best is near -1; the data's mean is -6."""
-    config = LearnConfig("quick", agent, **{agent: table}, batch_size=128, replay=1000, offline_epoch=200,
+    config = LearnConfig("quick", agent, **{agent: table}, batch_size=128, replay=1000, offline_epoch=100,
                          online_epoch=100, eval_episodes=16)
-    loop = LearnLoop(config, LearnPlan(600, 400, 0, PointReach, "point", mixed_data()), tmp_path)
+    loop = LearnLoop(config, LearnPlan(300, 200, 0, PointReach, "point", mixed_data()), tmp_path)
     loop.run()
     judged = [float(row["eval/return"]) for row in loop.log.rows]
     start, offline, online = judged[0], judged[3], judged[-1]

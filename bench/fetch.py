@@ -20,7 +20,7 @@ from bench.fetch_claims import Cells, make_claims, table_rows
 from bench.fetch_demos import NOISE
 from bench.fetch_env import layout
 from bench.fetch_jobs import METHODS, ON, Job, cloning_config, ddpg_config, her_config, make_jobs
-from bench.harness import Claim, Context, chosen, curves, run_cells, write_rows
+from bench.harness import Claim, Context, chosen, curve_points, curves, run_cells, write_rows
 from priorrl_core.config import config_hash
 
 
@@ -29,7 +29,7 @@ def run(context: Context) -> list[Claim]:
     jobs = chosen(context, [(key(job), job) for job in make_jobs(context)])
     cells = Cells(run_cells(context, jobs, work))
     write_rows(context.out / "table.csv", table_rows(cells))
-    points = [{"task": c["task"], "method": c["method"], "seed": c["seed"], **p} for c in cells.all for p in c["curve"]]
+    points = curve_points(cells.all, ("task", "method", "seed"))
     write_rows(context.out / "curves.csv", points, list(dict.fromkeys(k for p in points for k in p)))
     _plots(context, cells)
     return make_claims(cells)

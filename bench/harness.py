@@ -139,6 +139,11 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str
     os.replace(part, path)
 
 
+def curve_points(cells: Iterable[Cell], names: Sequence[str]) -> list[dict[str, Any]]:
+    """One row a cell and point of its ``curve``, behind the cell's ``names``."""
+    return [{**{name: cell[name] for name in names}, **point} for cell in cells for point in cell["curve"]]
+
+
 def verdict(good: int, total: int) -> Verdict:
     """``holds`` where all cases hold, ``fails`` where none does, else ``partly``."""
     if good == total:

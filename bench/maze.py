@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from bench.harness import Claim, Context, chosen, curves, run_cells, write_rows
+from bench.harness import Claim, Context, chosen, curve_points, curves, run_cells, write_rows
 from bench.keys import own_settings
 from bench.maze_cells import work
 from bench.maze_claims import Cells, make_claims, table_rows
@@ -25,8 +25,7 @@ def run(context: Context) -> list[Claim]:
     jobs = chosen(context, [(key(job), job) for job in make_jobs(context)])
     cells = Cells(run_cells(context, jobs, work))
     write_rows(context.out / "table.csv", table_rows(cells))
-    write_rows(context.out / "curves.csv", [{"method": c["method"], "seed": c["seed"], **point}
-                                            for c in cells.all for point in c["curve"]])
+    write_rows(context.out / "curves.csv", curve_points(cells.all, ("method", "seed")))
     _plot(context, cells)
     return make_claims(cells)
 

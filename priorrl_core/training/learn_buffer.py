@@ -68,7 +68,7 @@ class LearnBuffer:
         return dataclasses.replace(self.table.batch(rows), demos=demos)
 
     def part(self, data: bool) -> TransitionReplay:
-        """The data's rows or the practice's as a replay of their own: the same memory, as it stands now."""
+        """The data's rows or the practice's as a replay to read from: the same memory; ``added`` as it stands now."""
         out = copy.copy(self.table)
         start, out.capacity, out.added = ((0, self.prior, self.prior_added) if data
                                           else (self.prior, self.capacity, self.added))

@@ -127,7 +127,8 @@ def _panels(path: Path, cells: Sequence[Cell]) -> None:
         axes.tick_params(labelsize=6)
     grid.flat[0].legend(fontsize=6)
     figure.supxlabel("updates" if cells[0]["data"] in KINDS else "steps", fontsize=8)
-    figure.supylabel(f"{cells[0]['env']}: return, mean and range of the seeds", fontsize=8)
+    figure.supylabel("return", fontsize=8)
+    figure.suptitle(f"{cells[0]['env']}: mean and range of the seeds", fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 

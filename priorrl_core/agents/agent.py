@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from priorrl_core.agents.iql_agent import load_strict
+from priorrl_core.agents.noise import normal
 from priorrl_core.data.tensor_files import read_tensors, write_tensors
 from priorrl_core.perception.small_encoder import ObservationEncoder
 
@@ -29,7 +30,7 @@ class Agent(nn.Module, ABC):
     def __init__(self, encoder: ObservationEncoder, action_size: int, seed: int) -> None:
         super().__init__()
         self.action_size, self.encoder, self.updates = action_size, encoder, 0
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator, self.device = torch.Generator().manual_seed(seed), torch.device("cpu")
 
     # ---- interface -----------------------------------------------------------------------------------
 
@@ -39,6 +40,13 @@ class Agent(nn.Module, ABC):
 
     # ``update(batch)`` takes one gradient step and returns detached metrics: the same names at every call,
     # none read from its tensor. The kind of batch is the subclass's: transitions or snippets.
+
+    def turn(self) -> int | None:
+        """Which of its kinds of update is the next, a function of ``updates``: those of one kind do the same work.
+
+        None: the work also depends on a schedule or on what is in the batch, so that no CUDA graph can repeat it.
+        """
+        return None
 
     # ---- files ---------------------------------------------------------------------------------------
 
@@ -61,7 +69,7 @@ class Agent(nn.Module, ABC):
     # ---- for subclasses ------------------------------------------------------------------------------
 
     def _normal(self, shape: Iterable[int]) -> Tensor:
-        return torch.randn(tuple(shape), generator=self.generator)
+        return normal(shape, self.generator, self.device)
 
     def _descend(self, loss: Tensor) -> None:
         """One step of the optimiser; a network whose gradients are None is left alone by it."""

@@ -88,6 +88,9 @@ class AWAC(Agent):
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
         return self.actor.act(self.encoder(obs), deterministic, generator)
 
+    def turn(self) -> int | None:
+        return 0
+
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step of critics and actor; detached metrics."""
         self.updates += 1

@@ -53,6 +53,9 @@ class BC(Agent):
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
         return self.actor.act(self.encoder(obs), deterministic or self.config.deterministic, generator)
 
+    def turn(self) -> int | None:
+        return 0
+
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step; detached metrics."""
         self.updates += 1

@@ -22,6 +22,7 @@ from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.noise import normal
 from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.agents.td3_losses import policy_loss
 from priorrl_core.data.transitions import TransitionBatch
@@ -68,11 +69,14 @@ class BCQ(Agent):
         features, count = self.encoder(obs), self.config.act_samples
         if deterministic or generator is None:
             generator = torch.Generator().manual_seed(0)
-        noise = torch.randn((count, len(features), self.vae.latent), generator=generator)
+        noise = normal((count, len(features), self.vae.latent), generator, features.device)
         action = self._candidates(features, noise, self.perturbation)
         repeated = features.expand(count, *features.shape).flatten(0, 1)
         q = self.critics(repeated, action.flatten(0, 1))[0].view(count, -1)
-        return action[q.argmax(0), torch.arange(len(features))]
+        return action[q.argmax(0), torch.arange(len(features), device=features.device)]
+
+    def turn(self) -> int | None:
+        return 0
 
     @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:

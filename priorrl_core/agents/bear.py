@@ -24,6 +24,7 @@ from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.noise import normal
 from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -87,7 +88,7 @@ class BEAR(Agent):
         """Actions before the tanh (count, B, A) of the policy, with a gradient to it."""
         mean, log_std = self.actor(features).squeeze(0).chunk(2, -1)
         std = log_std.clamp(self.config.log_std_min, self.config.log_std_max).exp()
-        return mean + std * torch.randn((count, *mean.shape), generator=generator)
+        return mean + std * normal((count, *mean.shape), generator, mean.device)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
@@ -97,7 +98,10 @@ class BEAR(Agent):
             generator = torch.Generator().manual_seed(0)
         action = torch.tanh(self.sample(features, count, generator))
         q = self._of_samples(self.critics.forward, features, action)[0]
-        return action[q.argmax(0), torch.arange(len(features))]
+        return action[q.argmax(0), torch.arange(len(features), device=features.device)]
+
+    def turn(self) -> int | None:
+        return int(self.updates + 1 > self.config.warm_updates)
 
     @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:

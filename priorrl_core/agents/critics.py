@@ -41,6 +41,8 @@ class Critics(nn.Module):
 
     def least_of_action(self, features: Tensor, action: Tensor) -> Tensor:
         """``min_i Q_i`` (B,) of all critics, at less cost than of ``of_action``: the gradient goes as there."""
+        if not action.is_cpu:  # which critic is least is not known there without waiting for it
+            return self.of_action(features, action, self.online.members).amin(0)
         return least_of_action(features, action, *self.online.parameters_by_kind(), self.online.bf16)
 
 

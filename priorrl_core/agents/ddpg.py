@@ -21,6 +21,7 @@ from priorrl_core.agents.actor_critic import ActorCriticAgent, ActorCriticConfig
 from priorrl_core.agents.critics import polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.noise import uniform
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
 
@@ -91,10 +92,13 @@ class DDPG(ActorCriticAgent):
         if deterministic:
             return action
         c = self.config
-        anywhere = torch.rand(action.shape, generator=generator) * 2.0 - 1.0
-        noise = torch.rand(action.shape, generator=generator) * 2.0 - 1.0
-        wander = torch.rand((len(action), 1), generator=generator) < c.random_probability
+        anywhere = uniform(action.shape, generator, action.device) * 2.0 - 1.0
+        noise = uniform(action.shape, generator, action.device) * 2.0 - 1.0
+        wander = uniform((len(action), 1), generator, action.device) < c.random_probability
         return torch.where(wander, anywhere, (action + c.exploration_range * noise).clamp(-1.0, 1.0))
+
+    def turn(self) -> int | None:
+        return int(self.updates + 1 >= self.config.filter_from)
 
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         self.updates += 1
@@ -126,11 +130,11 @@ class DDPG(ActorCriticAgent):
         loss = c.rl_weight * losses.policy_loss(q)
         if c.l2_of == "actions":
             loss = loss + c.l2 * action.square().sum(-1).mean()
-        bc, kept = torch.zeros(()), torch.zeros(())
+        bc, kept = loss.new_zeros(()), loss.new_zeros(())
         if n and c.bc_weight > 0.0:
             q_demo = self.critics.of_action(features[-n:], batch.action[-n:], 1).squeeze(0)
             filtered = c.q_filter and self.updates >= c.filter_from
-            keep = losses.q_filter(q_demo, q[-n:]) if filtered else torch.ones(n)
+            keep = losses.q_filter(q_demo, q[-n:]) if filtered else q.new_ones(n)
             bc, kept = losses.behaviour_cloning_loss(action[-n:], batch.action[-n:], keep), keep.mean()
             loss = loss + c.bc_weight * bc
         return loss, {"actor_loss": loss.detach(), "bc_loss": bc.detach(), "bc_kept": kept}

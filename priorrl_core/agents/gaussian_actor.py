@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from priorrl_core.agents.iql import gaussian_log_prob
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.agents.noise import normal
 
 
 @dataclass(frozen=True)
@@ -64,4 +65,4 @@ class GaussianActor(nn.Module):
         if deterministic:
             return self.mean(features)
         shape = (len(features), len(self.log_std))
-        return self.sample(features, torch.randn(shape, generator=generator))
+        return self.sample(features, normal(shape, generator, features.device))

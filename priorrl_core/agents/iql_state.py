@@ -106,6 +106,9 @@ class IQL(Agent):
         """V (B,)."""
         return self.v(features).flatten()
 
+    def turn(self) -> int | None:
+        return None if self.config.actor_decay_updates else 0
+
     @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         """One gradient step of Q, V and policy; detached metrics."""

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from priorrl_core.agents.noise import normal
 from priorrl_core.agents.prior_agent import PriorAgentConfig
 from priorrl_core.agents.svg import SVG, SVGConfig
 
@@ -52,11 +53,11 @@ class KLBEAR(SVG):
         if deterministic or generator is None:
             generator = torch.Generator().manual_seed(0)
         task, (mean, std) = self._tasks(features), self.policy.law(features, self._tasks(features))
-        noise = torch.randn((self.config.action_samples, *mean.shape), generator=generator)
+        noise = normal((self.config.action_samples, *mean.shape), generator, mean.device)
         action = (mean + std * noise).clamp(-1.0, 1.0)
         rows = features.expand(len(action), *features.shape).flatten(0, 1)
         q = self.critic(torch.cat([rows, action.flatten(0, 1)], -1), task.repeat(len(action))).view(len(action), -1)
-        return action[q.argmax(0), torch.arange(len(features))]
+        return action[q.argmax(0), torch.arange(len(features), device=features.device)]
 
     def _tasks(self, features: Tensor) -> Tensor:
-        return torch.full((len(features),), self.task)
+        return torch.full((len(features),), self.task, device=features.device)

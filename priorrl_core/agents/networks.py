@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm as normalised
 
+from priorrl_core.agents.noise import uniform
 from priorrl_core.agents.perceptrons import perceptrons
 
 
@@ -54,7 +55,7 @@ class EnsembleMLP(nn.Module):
                     x = layer_norm(x, self.norm_scales[i], self.norm_shifts[i])
                 x = torch.relu_(x)
                 if dropout > 0.0:
-                    x = x * (torch.rand(x.shape, generator=generator) >= dropout) / (1.0 - dropout)
+                    x = x * (uniform(x.shape, generator, x.device) >= dropout) / (1.0 - dropout)
         return x
 
     def parameters_by_kind(self) -> tuple[list[Tensor], list[Tensor]]:

@@ -35,7 +35,7 @@ def perceptrons(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], 
         if _LEAVES.get() and not x.requires_grad:
             return _leaf(x, weights, biases, bf16)
         return _Perceptrons.apply(bf16, x, *weights, *biases)
-    if x.shape[-2] >= MANY_ROWS:
+    if x.is_cpu and x.shape[-2] >= MANY_ROWS:
         return torch.cat([one_network(i, x, weights, biases, bf16) for i in range(len(weights[0]))])
     return _side_by_side(x, weights, biases, bf16, None)
 

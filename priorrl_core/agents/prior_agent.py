@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from priorrl_core.agents import abm_losses, mpo_losses
 from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.iql import gaussian_log_prob, td_target
+from priorrl_core.agents.noise import normal
 from priorrl_core.agents.task_networks import TaskGaussian, TaskMLP
 from priorrl_core.data.snippets import SnippetBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -123,9 +124,9 @@ class PriorAgent(Agent):
     def _act(self, network: TaskGaussian, obs: Tensor, deterministic: bool,
              generator: torch.Generator | None) -> Tensor:
         features = self.encoder(obs)
-        mean, std = network.law(features, torch.full((len(features),), self.task))
+        mean, std = network.law(features, torch.full((len(features),), self.task, device=features.device))
         if not deterministic:
-            mean = mean + std * torch.randn(mean.shape, generator=generator)
+            mean = mean + std * normal(mean.shape, generator, mean.device)
         return mean.clamp(-1.0, 1.0)
 
     # ---- learning ------------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ class PriorAgent(Agent):
         fixed, next_value = features.detach(), self.value(next_features, task)
         critic = self._critic_loss(batch, features, next_value, task)
         prior, kept = self._prior_loss(batch, fixed, task, next_value.unflatten(0, batch.valid.shape)[:, -1])
-        improvement: Tensor = torch.zeros(())
+        improvement = critic.new_zeros(())
         metrics: dict[str, Tensor] = {}
         if self.config.epsilon > 0.0:
             rows = Steps(fixed[steps], batch.action.flatten(0, 1)[steps], task[steps])
@@ -176,7 +177,7 @@ class PriorAgent(Agent):
                     last_value: Tensor) -> tuple[Tensor, Tensor]:
         """Equation 3 or 4, and the share of steps that it keeps; the prior is not trained when it is ``none``."""
         if self.config.prior == "none":
-            return torch.zeros(()), torch.zeros(())
+            return features.new_zeros(()), features.new_zeros(())
         weight = self.prior_weight(batch, features, task, last_value)
         mean, std = self.prior.law(features, task)
         log_prob = gaussian_log_prob(batch.action.flatten(0, 1), mean, std.log()).unflatten(0, batch.valid.shape)

@@ -22,6 +22,7 @@ from priorrl_core.agents import sac_losses as losses
 from priorrl_core.agents.actor_critic import ActorCriticAgent, ActorCriticConfig
 from priorrl_core.agents.critics import polyak
 from priorrl_core.agents.iql import critic_loss, td_target
+from priorrl_core.agents.noise import normal, permutation
 from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.agents.squashed_gaussian import squashed_sample
 from priorrl_core.data.transitions import TransitionBatch
@@ -105,7 +106,10 @@ class SAC(ActorCriticAgent):
         mean, log_std = self.policy(self.encoder(obs))
         if deterministic:
             return torch.tanh(mean)
-        return torch.tanh(mean + log_std.exp() * torch.randn(mean.shape, generator=generator))
+        return torch.tanh(mean + log_std.exp() * normal(mean.shape, generator, mean.device))
+
+    def turn(self) -> int | None:
+        return int((self.updates + 1) % self.config.actor_every == 0)
 
     @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
@@ -127,7 +131,7 @@ class SAC(ActorCriticAgent):
         """``y = r + gamma * (1 - terminated) * (min_i Qbar_i(s', a') - alpha log pi(a' | s'))`` (B,), a' ~ pi."""
         features = self.encoder(batch.next_obs)
         action, log_prob = self._sample(features)
-        alpha = self.alpha if self.config.backup_entropy else torch.zeros(())
+        alpha = self.alpha if self.config.backup_entropy else self.log_alpha.new_zeros(())
         value = losses.soft_value(self._slow_q(features, action), log_prob, alpha)
         return td_target(batch.reward, value, batch.terminated, self.config.discount)
 
@@ -156,7 +160,7 @@ class SAC(ActorCriticAgent):
         c = self.config
         if c.target_critics in (0, c.critics):
             return self.critics.slow(features, action)
-        chosen = torch.randperm(c.critics, generator=self.generator)[:c.target_critics]
+        chosen = permutation(c.critics, self.generator, self.device)[:c.target_critics]
         return self.critics.slow_of(features, action, chosen)
 
     def _sample(self, features: Tensor) -> tuple[Tensor, Tensor]:

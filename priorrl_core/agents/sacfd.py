@@ -51,10 +51,13 @@ class SACfD(SAC):
         self._batch: TransitionBatch | None = None
         self._bc_loss = torch.zeros(())
 
+    def turn(self) -> int | None:
+        return 2 if self.updates < self.config.clone_updates else super().turn()
+
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
         if self.updates < self.config.clone_updates:
             return self._clone(batch)
-        self._batch, self._bc_loss = batch, torch.zeros(())
+        self._batch, self._bc_loss = batch, self.log_alpha.new_zeros(())
         return {**super().update(batch), "bc_loss": self._bc_loss}
 
     def _clone(self, batch: TransitionBatch) -> dict[str, Tensor]:
@@ -62,7 +65,7 @@ class SACfD(SAC):
         self.updates += 1
         loss = self.cloning_loss(self.encoder(batch.obs), batch.action)
         self._descend(loss)
-        nothing = torch.zeros(())
+        nothing = loss.new_zeros(())
         return {**dict.fromkeys(("critic_loss", "mean_q", *ACTOR_METRICS), nothing), "bc_loss": loss.detach()}
 
     def cloning_loss(self, features: Tensor, action: Tensor) -> Tensor:

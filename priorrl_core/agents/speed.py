@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from priorrl_core.agents.agent import Agent
+from priorrl_core.agents.device import named_device, use_device
 from priorrl_core.agents.networks import EnsembleMLP
+from priorrl_core.errors import ConfigError
 
 COMPILED = ("losses",)
 """Methods that are compiled where an agent has them: pure functions of a batch (IQL's). Those of the others draw
@@ -26,10 +28,28 @@ class SpeedConfig:
     compile: bool = False
     """torch.compile of the loss: needs a C++ compiler and half a minute at the first update, and may be slower after
     it: ``priorrl speedcheck`` measures both."""
+    device: str = "cpu"
+    """``cuda`` or ``cuda:1``: networks, optimiser and batches there, data and replay in the machine's memory. Other
+    kernels, other noise: another run than on a CPU."""
+    cuda_graphs: bool = False
+    """On such a device; for the agents that say their ``turn``."""
+
+    def __post_init__(self) -> None:
+        if self.cuda_graphs and self.device == "cpu":
+            raise ConfigError("CUDA graphs need a GPU; add --device cuda or leave --cuda-graphs out")
+        if self.compile and self.device != "cpu":
+            raise ConfigError("--compile is for the CPU; on a GPU take --cuda-graphs, or leave it out")
+
+    def settings(self) -> dict[str, object]:
+        """What a resumed run must have alike, in the words of a run before there were devices."""
+        told: dict[str, object] = {"bf16": self.bf16, "compile": self.compile}
+        return told if self.device == "cpu" else {**told, "device": self.device.partition(":")[0],
+                                                  "cuda_graphs": self.cuda_graphs}
 
 
 def speed_up(agent: Agent, speed: SpeedConfig) -> Agent:
-    """The agent, with the options set; call it again after its networks have been replaced, not after a restore.
+    """The agent, with the options set, on its device; call it again after its networks have been replaced, not after
+    a restore.
 
     Without a C++ compiler ``compile`` warns in one line and the agent stays eager.
     """
@@ -40,7 +60,7 @@ def speed_up(agent: Agent, speed: SpeedConfig) -> Agent:
         agent.__dict__.pop(name, None)
         if speed.compile and hasattr(agent, name) and _can_compile():
             setattr(agent, name, torch.compile(getattr(agent, name), dynamic=False))
-    return agent
+    return use_device(agent, named_device(speed.device))
 
 
 def _can_compile() -> bool:

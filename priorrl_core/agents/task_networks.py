@@ -33,7 +33,7 @@ class TaskMLP(nn.Module):
         for i, (weight, bias) in enumerate(zip(self.heads.weights, self.heads.biases, strict=True)):
             x = torch.baddbmm(bias, x, weight)
             x = elu(x) if i < last else x
-        return x[0] if self.tasks == 1 else x[task, torch.arange(len(task))]
+        return x[0] if self.tasks == 1 else x[task, torch.arange(len(task), device=task.device)]
 
 
 class TaskGaussian(TaskMLP):

@@ -21,6 +21,7 @@ from priorrl_core.agents import td3_losses as losses
 from priorrl_core.agents.actor_critic import ActorCriticAgent, ActorCriticConfig
 from priorrl_core.agents.critics import polyak
 from priorrl_core.agents.iql import critic_loss, td_target
+from priorrl_core.agents.noise import normal
 from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -77,8 +78,11 @@ class TD3(ActorCriticAgent):
         action = self.policy(self.encoder(obs))
         if deterministic:
             return action
-        noise = torch.randn(action.shape, generator=generator)
+        noise = normal(action.shape, generator, action.device)
         return (action + self.config.exploration_std * noise).clamp_(-1.0, 1.0)
+
+    def turn(self) -> int | None:
+        return int((self.updates + 1) % self.config.policy_delay == 0)
 
     @leaf_outputs()
     def update(self, batch: TransitionBatch) -> dict[str, Tensor]:
@@ -111,11 +115,11 @@ class TD3(ActorCriticAgent):
         action = self.policy(features)
         q = self.critics.of_action(features, action, 1).squeeze(0)
         loss = c.rl_weight * losses.policy_loss(q)
-        bc, kept = torch.zeros(()), torch.zeros(())
+        bc, kept = loss.new_zeros(()), loss.new_zeros(())
         if batch.demos and c.bc_weight > 0.0:
             keep = self._kept(features, batch, q)
             bc = losses.behaviour_cloning_loss(action[-batch.demos:], batch.action[-batch.demos:], keep)
-            kept = torch.ones(()) if keep is None else keep.mean()
+            kept = loss.new_ones(()) if keep is None else keep.mean()
             loss = loss + c.bc_weight * bc
         self.actor_metrics.copy_(torch.stack([loss.detach(), bc.detach(), kept]))
         return loss

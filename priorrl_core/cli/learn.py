@@ -35,6 +35,8 @@ def add_arguments(parser: Parser) -> None:
                         help="of the learner; 0: the fastest of a short measurement (default 1)")
     for option, what in (("bf16", "products between hidden layers in bfloat16"), ("compile", "compile IQL's loss")):
         parser.add_argument(f"--{option}", action="store_true", help=f"{what}; see 'priorrl speedcheck'")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu (default), cuda or cuda:1")
+    parser.add_argument("--cuda-graphs", action="store_true", help="on a GPU launch an update by one call")
     parser.add_argument("--out", default="", metavar="DIR", help="folder of the run (default: a new one in runs)")
     parser.add_argument("--resume", action="store_true", help="go on in --out where it stopped")
     parser.add_argument("--collect", default="", metavar="FILE", help="write the practised transitions here: data")
@@ -83,7 +85,6 @@ def _config(args: argparse.Namespace) -> Any:
 
 
 def _plan(args: argparse.Namespace, config: Any) -> Any:
-    from priorrl_core.agents.speed import SpeedConfig
     from priorrl_core.training.goal_env import open_scaled
     from priorrl_core.training.gym_env import open_env
     from priorrl_core.training.learn_files import load_data
@@ -98,7 +99,15 @@ def _plan(args: argparse.Namespace, config: Any) -> Any:
         probe.close()
     data = load_data(args.data, *sizes) if args.data else None
     return LearnPlan(args.offline_steps, args.online_steps, args.seed, make_env, args.env, data, args.chunk,
-                     SpeedConfig(args.bf16, args.compile))
+                     _speed(args))
+
+
+def _speed(args: argparse.Namespace) -> Any:
+    from priorrl_core.agents.device import named_device
+    from priorrl_core.agents.speed import SpeedConfig
+
+    named_device(args.device)
+    return SpeedConfig(args.bf16, args.compile, args.device, args.cuda_graphs)
 
 
 def _threads(args: argparse.Namespace, config: Any, plan: Any, folder: Path) -> int:

@@ -44,10 +44,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(cores: int, quick: bool) -> list[dict[str, Any]]:
-    """Threads, bf16, compile: what is measured, the default first."""
-    plain = [{"threads": n, "bf16": half, "compile": False}
-             for n in dict.fromkeys((1, cores)) for half in (False, True)]
-    return plain if quick else [*plain, {"threads": 1, "bf16": False, "compile": True}]
+    """Threads, bf16, compile, device, CUDA graphs: what is measured, the default first."""
+    from torch.cuda import is_available
+
+    usual = {"threads": 1, "bf16": False, "compile": False, "device": "cpu", "cuda_graphs": False}
+    plain = [{**usual, "threads": n, "bf16": half} for n in dict.fromkeys((1, cores)) for half in (False, True)]
+    gpu = [{**usual, "device": "cuda", "cuda_graphs": graphs} for graphs in (False, True)] if is_available() else []
+    return [*plain, *gpu, *([] if quick else [{**usual, "compile": True}])]
 
 
 def _updates(settings: list[dict[str, Any]], seconds: float, seed: int) -> list[dict[str, Any]]:
@@ -62,7 +65,7 @@ def _updates(settings: list[dict[str, Any]], seconds: float, seed: int) -> list[
         configure_torch(setting["threads"])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
-            work = Updates(name, SpeedConfig(setting["bf16"], setting["compile"]), seed=seed)
+            work = Updates(name, SpeedConfig(**{k: v for k, v in setting.items() if k != "threads"}), seed=seed)
         if setting["compile"] and (caught or not any(hasattr(work.agent, c) for c in COMPILED)):
             continue  # no compiler, or nothing of this agent is compiled
         begin = time.monotonic()
@@ -92,13 +95,14 @@ def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     top = max(rows, key=lambda u: float(u["rate"]))
     chosen = top if top["rate"] > WORTH * rows[0]["rate"] else rows[0]
-    return {k: chosen[k] for k in ("threads", "bf16", "compile", "rate")}
+    return {k: chosen[k] for k in ("threads", "bf16", "compile", "device", "cuda_graphs", "rate")}
 
 
 def words(setting: dict[str, Any]) -> str:
-    """``2 threads, bf16``."""
-    parts = [f"{setting['threads']} thread{'s' if setting['threads'] > 1 else ''}"]
-    return ", ".join(parts + [n for n in ("bf16", "compile") if setting[n]])
+    """``2 threads, bf16``, or ``cuda, cuda graphs``."""
+    threads = f"{setting['threads']} thread{'s' if setting['threads'] > 1 else ''}"
+    parts = [threads if setting["device"] == "cpu" else setting["device"]]
+    return ", ".join(parts + [n.replace("_", " ") for n in ("bf16", "compile", "cuda_graphs") if setting[n]])
 
 
 def _load() -> float:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from priorrl_core.agents.cuda_graphs import GraphedUpdates
+from priorrl_core.agents.device import on_device
 from priorrl_core.agents.speed import SpeedConfig, speed_up
 from priorrl_core.config import config_hash
 from priorrl_core.data.returns import return_range
@@ -37,6 +39,7 @@ class OfflineOnlineLearner:
         self.config, self.action_size = config, action_size
         self.obs_size = obs_size if isinstance(obs_size, tuple) else obs_size - (goals.size if goals else 0)
         self.agent = speed_up(make_agent(config, self.obs_size, action_size, seed), speed)
+        self._graphs = GraphedUpdates(self.agent) if speed.cuda_graphs else None
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
         self.hindsight = _hindsight(self.buffer, config, goals)
         self.snippets = _snippets(self.buffer, config)
@@ -44,7 +47,7 @@ class OfflineOnlineLearner:
         self.explorer = torch.Generator().manual_seed(seed + 1)
         self.sampler = torch.Generator().manual_seed(seed + 2)
         facts = {"obs": obs_size, "action": action_size, "seed": seed, "data": self.buffer.data_digest()}
-        self.settings = config_hash(config, facts if speed == EXACT else {**facts, "speed": dataclasses.asdict(speed)})
+        self.settings = config_hash(config, facts if speed == EXACT else {**facts, "speed": speed.settings()})
 
     def act(self, obs: np.ndarray, explore: bool) -> np.ndarray:
         """Action (A,) float32 in [-1, 1] of one observation (D,) or (C, H, W); without ``explore`` nothing is drawn.
@@ -54,7 +57,7 @@ class OfflineOnlineLearner:
         if explore and self.buffer.added < self.config.random_steps:
             return (torch.rand(self.action_size, generator=self.explorer) * 2.0 - 1.0).numpy()
         seen = torch.from_numpy(obs[None] if isinstance(self.obs_size, tuple) else obs[None, :self.obs_size])
-        action = self.agent.act(seen, not explore, self.explorer)[0]
+        action = self.agent.act(seen.to(self.agent.device), not explore, self.explorer)[0].cpu()
         if explore and self.config.exploration_std > 0.0:
             noise = torch.randn(self.action_size, generator=self.explorer)
             action = (action + self.config.exploration_std * noise).clamp(-1.0, 1.0)
@@ -77,7 +80,8 @@ class OfflineOnlineLearner:
         return [self._update(c.share if c.keep_data else 0.0) for _ in range(due)]
 
     def _update(self, share: float | None) -> dict[str, Tensor]:
-        return self.agent.update(self.sample(share))  # type: ignore[operator]
+        batch = on_device(self.sample(share), self.agent.device)
+        return self.agent.update(batch) if self._graphs is None else self._graphs.update(batch)  # type: ignore[operator]
 
     def sample(self, share: float | None) -> Batch:
         """A batch with ``share`` of its rows from the data and, behind it, the demonstrations' extra rows."""

@@ -13,6 +13,8 @@ from priorrl_core.agents.agent import Agent
 from priorrl_core.agents.awac import AWAC, AWACConfig
 from priorrl_core.agents.bcq import BCQ, BCQConfig
 from priorrl_core.agents.bear import BEAR, BEARConfig
+from priorrl_core.agents.cuda_graphs import GraphedUpdates
+from priorrl_core.agents.device import on_device
 from priorrl_core.agents.iql_state import IQL, IQLConfig
 from priorrl_core.agents.sac import SAC, SACConfig
 from priorrl_core.agents.speed import SpeedConfig, speed_up
@@ -58,11 +60,14 @@ class Updates:
 
     def __init__(self, name: str, speed: SpeedConfig, samples: int | None = None, seed: int = 0) -> None:
         self.agent: Any = speed_up(make_agent(name, samples, seed), speed)
+        self._step: Any = GraphedUpdates(self.agent).update if speed.cuda_graphs else self.agent.update
         self.replay, self.generator = random_replay(ROWS, OBS, ACTION, seed), torch.Generator().manual_seed(seed)
 
     def update(self, count: int) -> None:
         for _ in range(count):
-            self.agent.update(self.replay.sample(BATCH, self.generator))
+            self._step(on_device(self.replay.sample(BATCH, self.generator), self.agent.device))
+        if self.agent.device.type == "cuda":
+            torch.cuda.synchronize(self.agent.device)
 
     def sample(self, count: int) -> None:
         for _ in range(count):

@@ -13,7 +13,8 @@ from priorrl_core.cli.speedcheck import LEARNERS, best_setting, words
 
 
 def row(learner: str, rate: float, threads: int = 1, bf16: bool = False, compiled: bool = False) -> dict:
-    return {"learner": learner, "threads": threads, "bf16": bf16, "compile": compiled, "rate": rate}
+    return {"learner": learner, "threads": threads, "bf16": bf16, "compile": compiled, "device": "cpu",
+            "cuda_graphs": False, "rate": rate}
 
 
 def test_the_best_must_be_worth_it_and_float32_is_named_apart() -> None:
@@ -23,6 +24,7 @@ def test_the_best_must_be_worth_it_and_float32_is_named_apart() -> None:
     assert best["iql"]["default"] == 100.0
     assert words(best["iql"]["float32"]) == "1 thread" and words(best["iql"]["any"]) == "1 thread, bf16"
     assert words(best["sac"]["float32"]) == "2 threads" and words(best["sac"]["any"]) == "2 threads, bf16"
+    assert words({**row("sac", 900.0), "device": "cuda", "cuda_graphs": True}) == "cuda, cuda graphs"
 
 
 def test_a_quick_run_measures_every_learner_and_leaves_one_thread(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ def fingerprint(agent: str, reward: str) -> str:
     return config_hash(*(verify_checkpoint(folder)["files"] for folder in folders))[:8]
 
 
-LATER = ("image", "random_shift")
+LATER = ("image", "random_shift", "frames")
 """Settings of a run that came after the first cells were committed: at their default they do not count, for the cells
 were computed as they still would be. A new field of ``LearnConfig`` is added here."""
 

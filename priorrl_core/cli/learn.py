@@ -94,7 +94,7 @@ def _plan(args: argparse.Namespace, config: Any) -> Any:
     sizes: tuple[Any, Any] = (None, None)
     if args.env:
         make_env = partial(open_env, args.env, config.episode_steps)
-        probe = open_scaled(make_env(), config.her is not None)
+        probe = open_scaled(make_env(), config)
         sizes = (probe.obs_size, probe.action_size)
         probe.close()
     data = load_data(args.data, *sizes) if args.data else None
@@ -119,21 +119,21 @@ def _threads(args: argparse.Namespace, config: Any, plan: Any, folder: Path) -> 
 
     if begun := run_threads(folder) if args.resume else 0:
         return begun
-    rates = measure(config, *_sizes(plan))
+    rates = measure(config, *_sizes(plan, config.frames))
     sys.stderr.write("updates a second: " + ", ".join(f"{r:.0f} on {n} thread{'s' * (n > 1)}"
                                                       for n, r in rates.items()) + f"; takes {fastest(rates)}\n")
     return fastest(rates)
 
 
-def _sizes(plan: Any) -> tuple[Any, int]:
+def _sizes(plan: Any, frames: int) -> tuple[Any, int]:
     """Of observation and decision, with the goals that hindsight adds."""
-    from priorrl_core.training.gym_env import ScaledEnv
+    from priorrl_core.training.gym_env import ScaledEnv, stacked
     from priorrl_core.training.observations import obs_size
 
     if plan.data is not None:
         return obs_size(plan.data), plan.data.action_size * plan.chunk
 
-    env = ScaledEnv(plan.make_env())
+    env = ScaledEnv(stacked(plan.make_env(), frames))
     env.close()
     return env.obs_size, env.action_size * plan.chunk
 

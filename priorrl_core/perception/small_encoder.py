@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 IMAGE_SHAPE = (1, 32, 32)
 """One grey image, row 9.10."""
+MOST_CHANNELS = 12
+"""That the encoder takes: four frames of colour; fewer than pixels of a side, so that a shape says which they are."""
 SIDES = (16, 128)
 """Least and most pixels of a side that the encoder takes; ng."""
 FINE = 48
@@ -52,16 +54,18 @@ class SmallEncoderConfig:
 class SmallEncoder(ObservationEncoder):
     """Images (B, C, H, W), uint8 or float in [-0.5, 0.5] -> features (B, width) in (-1, 1).
 
-    ``shape`` is (C, H, W): C 1 or 3, sides in ``SIDES``. Strides 2, 2, 1 (2 above ``FINE``) give 32 x 32 images an
-    8 x 8 map and 0.16 M parameters; it is flattened and not pooled, so that positions stay readable; layer norm and
-    tanh bound the features, as the trunk of DrQ-v2 (Yarats et al. 2021, public code) does. ValueError for other shapes.
+    ``shape`` is (C, H, W): C at most ``MOST_CHANNELS``, sides in ``SIDES``. Strides 2, 2, 1 (2 above ``FINE``) give
+    32 x 32 images an 8 x 8 map and 0.16 M parameters; it is flattened and not pooled, so that positions stay readable;
+    layer norm and tanh bound the features, as the trunk of DrQ-v2 (Yarats et al. 2021, public code) does. ValueError
+    for other shapes.
     """
 
     def __init__(self, config: SmallEncoderConfig | None = None, seed: int = 0,
                  shape: tuple[int, int, int] = IMAGE_SHAPE) -> None:
         super().__init__()
-        if shape[0] not in (1, 3) or min(shape[1:]) < SIDES[0] or max(shape[1:]) > SIDES[1]:
-            raise ValueError(f"images are {shape}; give 1 or 3 channels and sides of {SIDES[0]} to {SIDES[1]} pixels")
+        if not 1 <= shape[0] <= MOST_CHANNELS or min(shape[1:]) < SIDES[0] or max(shape[1:]) > SIDES[1]:
+            raise ValueError(f"images are {shape}; give 1 to {MOST_CHANNELS} channels and sides of {SIDES[0]} to "
+                             f"{SIDES[1]} pixels")
         self.config, self.shape = config or SmallEncoderConfig(), shape
         self.width = self.config.width
         a, b, c = self.config.channels

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from priorrl_core.errors import ConfigError
-from priorrl_core.training.gym_env import ScaledEnv
+from priorrl_core.training.gym_env import ScaledEnv, stacked
 from priorrl_core.training.hindsight import GoalTask
+from priorrl_core.training.learn_config import LearnConfig
 from priorrl_core.training.observations import holds_image
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ class GoalEnv(ScaledEnv):
         return torch.from_numpy(np.broadcast_to(np.asarray(value, np.float32), (len(achieved),)).copy())
 
 
-def open_scaled(env: gym.Env, goals: bool) -> ScaledEnv:
-    """``GoalEnv`` where the settings have hindsight, else ``ScaledEnv``."""
-    return GoalEnv(env) if goals else ScaledEnv(env)
+def open_scaled(env: gym.Env, config: LearnConfig) -> ScaledEnv:
+    """As the settings want it: ``GoalEnv`` where they have hindsight, else ``ScaledEnv``, of the newest ``frames``."""
+    return GoalEnv(env) if config.her is not None else ScaledEnv(stacked(env, config.frames))
 
 
 def _joined(obs: dict[str, np.ndarray]) -> np.ndarray:

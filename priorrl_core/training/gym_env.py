@@ -36,10 +36,21 @@ def open_env(name: str, episode_steps: int = 0) -> gym.Env:
     return env
 
 
+def stacked(env: gym.Env, frames: int) -> gym.Env:
+    """The environment with its newest ``frames`` images as one observation; ConfigError where it shows none."""
+    if frames == 1:
+        return env
+    from gymnasium.wrappers import FrameStackObservation
+
+    if len(env.observation_space.shape or ()) < 2:
+        raise ConfigError(f"'frames' {frames} stacks images, observations are {env.observation_space}; leave it out")
+    return FrameStackObservation(env, frames)
+
+
 class ScaledEnv:
     """Observations (D,) float32 or images (C, H, W) uint8, actions (A,) in [-1, 1] for the environment's box.
 
-    Images are a box of uint8, (H, W), (H, W, C) or (C, H, W) with C 1 or 3. ConfigError for other spaces.
+    Images are a box of uint8, (H, W), (H, W, C), (C, H, W) or stacked (N, H, W, C). ConfigError for other spaces.
     """
 
     obs_size: ObsSize

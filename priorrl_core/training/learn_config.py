@@ -76,6 +76,9 @@ class LearnConfig:
     """Hindsight, in environments with goals (observations of gymnasium-robotics' form); null: none. In others no."""
     image: SmallEncoderConfig = field(default_factory=SmallEncoderConfig)
     """Encoder of image observations, ng; numbers are read as they are."""
+    frames: int = 1
+    """Newest images that are seen together, as channels, so that they show velocity; the first of an episode is
+    repeated. Data sets must hold them so. ng."""
     random_shift: int = 0
     """Pixels by which images are moved at random when they are drawn (DrQ, arXiv 2004.13649: 4); 0: none. ng."""
     episode_steps: int = 0
@@ -87,7 +90,8 @@ class LearnConfig:
     eval_episodes: int = 10
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes"):
+        for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes",
+                     "frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("demo_rows", "updates_per_step", "random_steps", "exploration_std", "warm_steps", "episode_steps",
@@ -96,6 +100,8 @@ class LearnConfig:
                 raise ValueError(f"{name} must not be below 0")
         if not 0.0 <= self.prior_share <= 1.0:
             raise ValueError("prior_share must lie in [0, 1]")
+        if self.frames > 1 and self.her is not None:
+            raise ValueError("frames stacks images, her reads goals as numbers; leave one out")
         if self.snippet:
             self._check_snippets()
 

@@ -118,7 +118,7 @@ class LearnLoop:
     def _open_env(self, discount: float) -> ScaledEnv | None:
         if self.plan.make_env is None:
             return None
-        env = open_scaled(self.plan.make_env(), self.config.her is not None)
+        env = open_scaled(self.plan.make_env(), self.config)
         return env if self.plan.chunk == 1 else ChunkEnv(env, self.plan.chunk, discount)
 
     def _sizes(self, data: TransitionReplay | None) -> tuple[ObsSize, int]:

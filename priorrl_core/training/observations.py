@@ -1,25 +1,26 @@
-"""What the one loop's agents see: a state of D numbers, or one image as uint8 (C, H, W)."""
+"""What the one loop's agents see: a state of D numbers, or images as uint8 (C, H, W), stacked frames as channels."""
 
 from __future__ import annotations
 
 import copy
+import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from priorrl_core.data.transitions import TransitionReplay
 from priorrl_core.errors import ConfigError, DataError
-from priorrl_core.perception.small_encoder import SIDES
+from priorrl_core.perception.small_encoder import MOST_CHANNELS, SIDES
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
 ObsSize = int | tuple[int, int, int]
 """D of a state, or (C, H, W) of an image."""
-Layout = Literal["HW", "HWC", "CHW"]
+Layout = Literal["HW", "HWC", "CHW", "NHWC"]
 
-AXES: dict[Layout, tuple[int, ...]] = {"HWC": (2, 0, 1), "CHW": (0, 1, 2)}
-CHANNELS = (1, 3)
+AXES: dict[Layout, tuple[int, ...]] = {"HWC": (2, 0, 1), "CHW": (0, 1, 2), "NHWC": (0, 3, 1, 2)}
+"""From an image to channels first; N are stacked frames, as Gymnasium's FrameStackObservation puts them."""
 
 
 def obs_shape(size: ObsSize) -> tuple[int, ...]:
@@ -37,10 +38,15 @@ def obs_size(data: TransitionReplay) -> ObsSize:
 
 def image_layout(shape: tuple[int, ...]) -> Layout:
     """Which axes an image of that shape has; ValueError where it is none, of a wrong size, or either of two."""
-    ends = {} if len(shape) != 3 else {"CHW": shape[0], "HWC": shape[2]}
-    found: list[Layout] = ["HW"] if len(shape) == 2 else [name for name in AXES if ends.get(name) in CHANNELS]
+    ends: dict[Layout, int] = {}
+    if len(shape) == 3:
+        ends = {"CHW": shape[0], "HWC": shape[2]}
+    elif len(shape) == 4:
+        ends = {"NHWC": shape[0] * shape[3]}
+    found: list[Layout] = ["HW"] if len(shape) == 2 else [name for name, c in ends.items() if 1 <= c <= MOST_CHANNELS]
     if len(found) != 1:
-        raise ValueError("is no image or either of two: give (H, W), (H, W, C) or (C, H, W) with C 1 or 3")
+        raise ValueError("is no image or either of two: give (H, W), (H, W, C), (C, H, W) or, of stacked frames, "
+                         f"(N, H, W, C), with at most {MOST_CHANNELS} channels in all")
     sides = image_size(shape, found[0])[1:]
     if min(sides) < SIDES[0] or max(sides) > SIDES[1]:
         raise ValueError(f"has sides of {sides[0]} and {sides[1]} pixels: resize images to {SIDES[0]} to {SIDES[1]}")
@@ -49,15 +55,20 @@ def image_layout(shape: tuple[int, ...]) -> Layout:
 
 def image_size(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int]:
     """(C, H, W)."""
-    channels, height, width = (1, *shape) if layout == "HW" else (shape[axis] for axis in AXES[layout])
-    return channels, height, width
+    if layout == "HW":
+        return 1, shape[0], shape[1]
+    *channels, height, width = (shape[axis] for axis in AXES[layout])
+    return math.prod(channels), height, width
 
 
 def channels_first(image: np.ndarray, layout: Layout) -> np.ndarray:
-    """A copy (C, H, W) of one image; DataError where it is not uint8, as its space said."""
+    """A copy (C, H, W) of one image, whose frames' channels follow each other; DataError where it is not uint8, as its
+    space said.
+    """
     if image.dtype != np.uint8:
         raise DataError(f"the environment gave an image of {image.dtype}, its space says uint8; correct one of them")
-    return np.array(image[None] if layout == "HW" else image.transpose(AXES[layout]), order="C")
+    out = np.array(image[None] if layout == "HW" else image.transpose(AXES[layout]), order="C")
+    return out.reshape(-1, *out.shape[2:]) if layout == "NHWC" else out
 
 
 # ---- environments -------------------------------------------------------------------------------------
@@ -91,7 +102,9 @@ def space_layout(space: gym.Space) -> Layout | None:
 
 
 def with_channels_first(data: TransitionReplay, where: str) -> TransitionReplay:
-    """Data of images as (C, H, W), without a copy; of states as they are. DataError names ``where`` and the shape."""
+    """Data of images as (C, H, W), of states as they are, without a copy but of stacked (N, H, W, C). DataError names
+    ``where`` and the shape.
+    """
     if not data.images:
         if len(data.obs_shape) != 1:
             raise DataError(f"{where}: 'obs' has shape {data.obs_shape}; this loop learns from a vector of numbers or "
@@ -104,11 +117,11 @@ def with_channels_first(data: TransitionReplay, where: str) -> TransitionReplay:
     if layout == "CHW":
         return data
     out = copy.copy(data)
-    axes = [0, *(axis + 1 for axis in AXES["HWC"])]
+    axes = [0, *(axis + 1 for axis in AXES.get(layout, ()))]
     out.obs_shape, out.columns = image_size(data.obs_shape, layout), dict(data.columns)
     for name in ("obs", "next_obs"):
         column = data.columns[name]
-        out.columns[name] = column.unsqueeze(1) if layout == "HW" else column.permute(axes)
+        out.columns[name] = column.unsqueeze(1) if layout == "HW" else column.permute(axes).flatten(1, -3)
     return out
 
 

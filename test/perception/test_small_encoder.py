@@ -43,7 +43,8 @@ def test_9_10_grey_images_of_32_pixels_have_the_encoder_of_the_residual_controll
 
 @pytest.mark.parametrize(("shape", "pixels"), [((1, 16, 16), 16), ((3, 32, 32), 64), ((3, 48, 48), 144),
                                                ((3, 64, 64), 64), ((3, 84, 84), 121), ((3, 96, 96), 144),
-                                               ((1, 128, 128), 256), ((1, 17, 45), 44), ((3, 64, 48), 48)])
+                                               ((1, 128, 128), 256), ((1, 17, 45), 44), ((3, 64, 48), 48),
+                                               ((12, 32, 32), 64)])
 def test_other_sizes_have_a_map_of_at_most_16_by_16(shape, pixels):
     encoder = SmallEncoder(SmallEncoderConfig((4, 4, 4), 8), 0, shape)
     images = torch.randint(0, 256, (2, *shape), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -52,7 +53,7 @@ def test_other_sizes_have_a_map_of_at_most_16_by_16(shape, pixels):
         encoder(images[:, :, :-1])
 
 
-@pytest.mark.parametrize("shape", [(2, 32, 32), (3, 15, 32), (3, 32, 129)])
+@pytest.mark.parametrize("shape", [(0, 32, 32), (13, 32, 32), (3, 15, 32), (3, 32, 129)])
 def test_wrong_sizes_are_refused(shape):
     with pytest.raises(ValueError, match="16 to 128 pixels"):
         SmallEncoder(shape=shape)

@@ -82,6 +82,39 @@ def test_colour_channels_come_first_and_the_environment_may_reuse_its_picture():
     assert all(obs[c, y, x] == kept[y, x, c] for c in range(3) for y in (0, 7, 15) for x in (0, 11, 19))
 
 
+@pytest.mark.parametrize("layout", ["HW", "HWC"])
+def test_frames_stacked_by_gymnasium_are_channels_and_what_moved_is_seen(layout):
+    env = ScaledEnv(gym.wrappers.FrameStackObservation(PointImage(layout=layout), 3))
+    first, plain = env.reset(3), ScaledEnv(PointImage(layout="HW"))
+    frames = [plain.reset(3)]
+    assert env.obs_size == (3, 16, 16) and np.array_equal(first, np.concatenate(3 * frames))
+    for action in (np.ones(2), -np.ones(2)):
+        seen = env.step(action)[0]
+        frames.append(plain.step(action)[0])
+    assert np.array_equal(seen, np.concatenate(frames)) and not np.array_equal(frames[1], frames[2])
+
+
+def test_the_settings_stack_frames_and_refuse_to_stack_numbers(tmp_path):
+    loop = LearnLoop(config(frames=2), LearnPlan(0, 30, make_env=PointImage), tmp_path / "two")
+    loop.run()
+    seen = loop.learner.buffer.practised().columns["obs"]
+    assert seen.shape[1:] == (2, 16, 16) and load_run_agent(tmp_path / "two").encoder.shape == (2, 16, 16)
+    assert torch.equal(seen[0, 0], seen[0, 1]) and torch.equal(seen[1, 0], seen[0, 1])
+    assert not torch.equal(seen[1, 0], seen[1, 1])
+    with pytest.raises(ConfigError, match="'frames' 2 stacks images.*leave it out"):
+        LearnLoop(config(frames=2), LearnPlan(0, 30, make_env=PointReach), tmp_path / "numbers")
+    with pytest.raises(ValueError, match="her reads goals as numbers"):
+        config(frames=2, her=HERConfig())
+
+
+def test_the_channels_of_a_stacked_colour_frame_stay_together():
+    picture = np.arange(2 * 16 * 20 * 3).reshape(2, 16, 20, 3).astype(np.uint8)
+    obs = ScaledEnv(Given(picture)).reset(0)
+    assert obs.shape == (6, 16, 20)
+    assert all(obs[3 * n + c, y, x] == picture[n, y, x, c] for n in (0, 1) for c in range(3) for y in (0, 9, 15)
+               for x in (0, 19))
+
+
 BOX = gym.spaces.Box
 MIXED = gym.spaces.Dict({"image": BOX(0, 255, (32, 32, 3), np.uint8), "force": BOX(-1.0, 1.0, (3,))})
 
@@ -89,13 +122,14 @@ MIXED = gym.spaces.Dict({"image": BOX(0, 255, (32, 32, 3), np.uint8), "force": B
 @pytest.mark.parametrize(("space", "words"), [
     (BOX(0.0, 1.0, (32, 32, 3), np.float32), "float32.*one image of uint8"),
     (BOX(0, 255, (3, 32, 3), np.uint8), r"\(3, 32, 3\).*either of two"),
-    (BOX(0, 255, (4, 32, 32), np.uint8), "C 1 or 3"),
-    (BOX(0, 255, (2, 32, 32, 3), np.uint8), "C 1 or 3"),
+    (BOX(0, 255, (32, 13, 32), np.uint8), "is no image.*at most 12 channels"),
+    (BOX(0, 255, (5, 32, 32, 3), np.uint8), "at most 12 channels"),
+    (BOX(0, 255, (2, 2, 32, 32, 3), np.uint8), "is no image"),
     (BOX(0, 255, (12, 32), np.uint8), "12 and 32 pixels.*16 to 128"),
     (BOX(0, 255, (32, 240, 3), np.uint8), "32 and 240 pixels"),
     (MIXED, "not from both"),
     (gym.spaces.Tuple(tuple(MIXED.values())), "not from both"),
-], ids=["float", "either", "four", "stack", "small", "large", "dict", "tuple"])
+], ids=["float", "either", "middle", "five colour frames", "five axes", "small", "large", "dict", "tuple"])
 def test_observations_that_are_not_one_image_are_refused_in_one_sentence(space, words):
     env = PointReach()
     env.observation_space = space
@@ -156,6 +190,13 @@ def test_data_of_each_layout_become_channels_first_without_a_copy(shape, seen, a
     assert column.dtype == torch.uint8 and column.untyped_storage().nbytes() == column.numel()
     buffer = LearnBuffer(2, seen, 2, data)
     assert torch.equal(buffer.table.columns["obs"][:4], data.columns["obs"]) and buffer.table.images
+
+
+def test_data_of_stacked_colour_frames_are_what_the_environment_shows(tmp_path):
+    path = saved(tmp_path, (2, 16, 20, 3))
+    stored, data = TransitionReplay.load(path), load_data(path, (6, 16, 20), 2)
+    picture = stored.columns["next_obs"][1].numpy()
+    assert np.array_equal(data.columns["next_obs"][1].numpy(), ScaledEnv(Given(picture)).reset(0))
 
 
 @pytest.mark.parametrize(("shape", "wanted", "words"), [
@@ -293,6 +334,7 @@ def test_threads_are_measured_on_images_of_the_runs_own_size():
 
 def test_layouts_by_shape():
     assert [image_layout(s) for s in ((32, 32), (96, 64, 3), (1, 16, 16))] == ["HW", "HWC", "CHW"]
+    assert [image_layout(s) for s in ((16, 16, 12), (12, 16, 16), (4, 16, 16, 3))] == ["HWC", "CHW", "NHWC"]
 
 
 def test_sac_learns_from_images_alone(tmp_path):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from priorrl_core.agents.heads import MeanMetrics
 from priorrl_core.agents.speed import SpeedConfig
@@ -148,25 +149,41 @@ class LearnLoop:
         """Pretrains, practises, evaluates; what came of it."""
         begin = time.perf_counter()
         try:
-            if not self.counters.metric_rows:
-                self._end_epoch("start")
+            self.begin()
             self._pretrain()
             self._practise()
         finally:
             self.close()
         return {**self._result(), "seconds": round(time.perf_counter() - begin, 1)}
 
+    def begin(self) -> None:
+        """Evaluates what has learned nothing yet, once."""
+        if not self.counters.metric_rows:
+            self._end_epoch("start")
+
     def _pretrain(self) -> None:
-        total, epoch, c = self.plan.offline_steps, self.config.offline_epoch, self.counters
-        while c.offline < total:
-            begin, count = time.perf_counter(), min(epoch - c.offline % epoch, total - c.offline)
+        while count := self.offline_left():
+            begin = time.perf_counter()
             for _ in range(count):
-                self._metrics.add(self.learner.pretrain())
-                c.offline += 1
-                if c.offline % 100 == 0:
-                    self._report("offline", c.offline, total, self._note())
-            self._seconds, self._updates = self._seconds + time.perf_counter() - begin, self._updates + count
-            self._end_epoch("offline")
+                self.take(self.learner.pretrain())
+            self.end_offline(count, time.perf_counter() - begin)
+
+    def offline_left(self) -> int:
+        """Updates on the data to the end of this epoch, 0 once there are no more."""
+        total, epoch, done = self.plan.offline_steps, self.config.offline_epoch, self.counters.offline
+        return max(0, min(epoch - done % epoch, total - done))
+
+    def take(self, metrics: dict[str, Tensor]) -> None:
+        """Takes note of one update on the data."""
+        self._metrics.add(metrics)
+        self.counters.offline += 1
+        if self.counters.offline % 100 == 0:
+            self._report("offline", self.counters.offline, self.plan.offline_steps, self._note())
+
+    def end_offline(self, count: int, seconds: float) -> None:
+        """Ends an epoch of ``count`` updates on the data."""
+        self._seconds, self._updates = self._seconds + seconds, self._updates + count
+        self._end_epoch("offline")
 
     def _practise(self) -> None:
         total, epoch, c = self.plan.online_steps, self.config.online_epoch, self.counters

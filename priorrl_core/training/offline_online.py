@@ -39,7 +39,7 @@ class OfflineOnlineLearner:
         self.config, self.action_size = config, action_size
         self.obs_size = obs_size if isinstance(obs_size, tuple) else obs_size - (goals.size if goals else 0)
         self.agent = speed_up(make_agent(config, self.obs_size, action_size, seed), speed)
-        self._graphs = GraphedUpdates(self.agent) if speed.cuda_graphs else None
+        self._graphs = GraphedUpdates([self.agent]) if speed.cuda_graphs else None
         self.buffer = LearnBuffer(config.replay, obs_size, action_size, data)
         self.hindsight = _hindsight(self.buffer, config, goals)
         self.snippets = _snippets(self.buffer, config)
@@ -80,8 +80,12 @@ class OfflineOnlineLearner:
         return [self._update(c.share if c.keep_data else 0.0) for _ in range(due)]
 
     def _update(self, share: float | None) -> dict[str, Tensor]:
-        batch = on_device(self.sample(share), self.agent.device)
-        return self.agent.update(batch) if self._graphs is None else self._graphs.update(batch)  # type: ignore[operator]
+        batch = self.at_hand(share)
+        return self.agent.update(batch) if self._graphs is None else self._graphs.update([batch])[0]  # type: ignore
+
+    def at_hand(self, share: float | None) -> Batch:
+        """``sample`` on the agent's device."""
+        return on_device(self.sample(share), self.agent.device)
 
     def sample(self, share: float | None) -> Batch:
         """A batch with ``share`` of its rows from the data and, behind it, the demonstrations' extra rows."""

@@ -60,12 +60,13 @@ class Updates:
 
     def __init__(self, name: str, speed: SpeedConfig, samples: int | None = None, seed: int = 0) -> None:
         self.agent: Any = speed_up(make_agent(name, samples, seed), speed)
-        self._step: Any = GraphedUpdates(self.agent).update if speed.cuda_graphs else self.agent.update
+        self._graphs = GraphedUpdates([self.agent]) if speed.cuda_graphs else None
         self.replay, self.generator = random_replay(ROWS, OBS, ACTION, seed), torch.Generator().manual_seed(seed)
 
     def update(self, count: int) -> None:
         for _ in range(count):
-            self._step(on_device(self.replay.sample(BATCH, self.generator), self.agent.device))
+            batch = on_device(self.replay.sample(BATCH, self.generator), self.agent.device)
+            self.agent.update(batch) if self._graphs is None else self._graphs.update([batch])
         if self.agent.device.type == "cuda":
             torch.cuda.synchronize(self.agent.device)
 

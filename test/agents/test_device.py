@@ -4,6 +4,7 @@ value.
 
 import pytest
 import torch
+from cuda_stand_in import StandIn
 from small_agents import awac, batch, bc, bcq, bear, copies, ddpg, iql, kl_bear, mpo, sac, sacfd, snippets, svg, td3
 
 from priorrl_core.agents.cuda_graphs import WARM, GraphedUpdates
@@ -73,7 +74,7 @@ def test_acting_keeps_to_its_device_and_explores_with_draws_of_the_cpu(name):
 def test_agents_of_snippets_say_that_the_batch_decides_what_is_computed(name):
     assert SNIPPETS[name]().turn() is None
     with pytest.raises(ConfigError, match="--cuda-graphs"):
-        GraphedUpdates(SNIPPETS[name]())
+        GraphedUpdates([SNIPPETS[name]()])
 
 
 def test_a_decaying_rate_is_no_graph():
@@ -137,74 +138,59 @@ def test_a_run_of_before_there_were_devices_can_be_resumed():
 
 # ---- graphs, with a stand-in for CUDA's --------------------------------------------------------------
 
-
-class StandIn:
-    """Captures as a graph does: Python runs once, at the capture, and decides there what every replay computes."""
-
-    def __init__(self, agent) -> None:
-        self.agent, self.captured, self.replayed, self.warmed = agent, 0, 0, 0
-
-    def capture(self, work, generator):
-        assert generator is self.agent.generator
-        self.captured += 1
-        frozen = self.agent.updates
-        self.agent.updates += 1
-
-        def replay():
-            self.replayed += 1
-            now, self.agent.updates = self.agent.updates, frozen
-            out = work()
-            self.agent.updates = now
-            return out
-
-        return replay
-
-    def aside(self, work):
-        self.warmed += 1
-        return work()
-
-
 GRAPHED = {name: make for name, make in AGENTS.items() if name != "bc_deterministic"}
-GRAPHED |= {"td3_delayed": td3, "bear_warm": lambda: bear(warm_updates=6), "sac_seldom": lambda: sac(actor_every=3),
-            "ddpg_filter": lambda: ddpg(filter_from=6), "sacfd_both": lambda: sacfd(clone_updates=6)}
+TWO_TURNS = {"td3_delayed": td3, "bear_warm": lambda: bear(warm_updates=6), "sac_seldom": lambda: sac(actor_every=3),
+             "ddpg_filter": lambda: ddpg(filter_from=6), "sacfd_both": lambda: sacfd(clone_updates=6)}
 DEMOS = ("td3_demos", "ddpg_demos", "ddpg_filter", "sacfd")
 
 
-@pytest.mark.parametrize("name", GRAPHED)
+@pytest.mark.parametrize("name", [*GRAPHED, *TWO_TURNS])
 def test_graphs_learn_what_plain_updates_learn(name):
-    plain, graphed = GRAPHED[name](), GRAPHED[name]()
-    stand_in = StandIn(graphed)
-    updates = GraphedUpdates(graphed, stand_in.capture, stand_in.aside)
+    make = {**GRAPHED, **TWO_TURNS}[name]
+    plain, graphed = make(), make()
+    stand_in = StandIn([graphed])
+    updates = GraphedUpdates([graphed], stand_in)
     for seed in range(14):
         rows = batch(8, seed, 3 if name in DEMOS else 0, images=name == "sac_images")
         told = copies(plain.update(rows).values())
-        assert all(torch.equal(a, b) for a, b in zip(told, updates.update(rows).values(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(told, updates.update([rows])[0].values(), strict=True))
     assert plain.updates == graphed.updates == 14
     for one, other in zip(plain.parameters(), graphed.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert stand_in.warmed == WARM * stand_in.captured
-    assert stand_in.replayed == 14 - stand_in.warmed
-    assert stand_in.captured == (2 if name in ("td3_delayed", "bear_warm", "sac_seldom", "ddpg_filter", "sacfd_both")
-                                 else 1)
+    assert stand_in.captured == (2 if name in TWO_TURNS else 1)
+    assert stand_in.replayed == 14 - WARM * stand_in.captured
+
+
+def test_seeds_side_by_side_learn_what_each_learns_alone():
+    alone, together = ([td3(seed) for seed in range(3)] for _ in range(2))
+    stand_in = StandIn(together)
+    updates = GraphedUpdates(together, stand_in)
+    for step in range(10):
+        rows = [batch(8, 10 * step + seed) for seed in range(3)]
+        told = [copies(agent.update(mine).values()) for agent, mine in zip(alone, rows, strict=True)]
+        for mine, found in zip(told, updates.update(rows), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(mine, found.values(), strict=True))
+    for one, other in zip(alone, together, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    assert stand_in.captured == 2
 
 
 def test_another_shape_or_number_of_demonstrations_has_a_graph_of_its_own():
     agent = td3(policy_delay=1, bc_weight=1.0)
-    stand_in = StandIn(agent)
-    updates = GraphedUpdates(agent, stand_in.capture, stand_in.aside)
+    stand_in = StandIn([agent])
+    updates = GraphedUpdates([agent], stand_in)
     for rows, demos in ((8, 0), (8, 3), (6, 3)):
         for seed in range(WARM + 1):
-            updates.update(batch(rows, seed, demos))
+            updates.update([batch(rows, seed, demos)])
     assert stand_in.captured == 3
 
 
 def test_a_graph_reads_its_own_inputs_and_leaves_the_batch_alone():
     agent, rows = bc(), batch(8)
-    stand_in = StandIn(agent)
-    updates = GraphedUpdates(agent, stand_in.capture, stand_in.aside)
+    updates = GraphedUpdates([agent], StandIn([agent]))
     before = copies([rows.obs, rows.action])
     for seed in range(WARM + 2):
-        updates.update(rows if seed == WARM else batch(8, seed + 1))
+        updates.update([rows if seed == WARM else batch(8, seed + 1)])
     assert all(torch.equal(a, b) for a, b in zip(before, [rows.obs, rows.action], strict=True))
 
 

@@ -58,6 +58,20 @@ def test_collects_then_learns_from_it_and_goes_on(folder: Path, capsys: pytest.C
             "run.json"} <= {p.name for p in Path("second").iterdir()}
 
 
+def test_several_seeds_are_runs_of_their_own_with_their_mean(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("--config", "small.yaml", "--env", "Pendulum-v1", "--online-steps", "60", "--json")
+    assert learn(*common, "--seed", "2", "--out", "alone") == learn(*common, "--seeds", "2", "--seed", "1",
+                                                                    "--out", "both") == 0
+    out = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    alone, both = out
+    assert [run["seed"] for run in both["seeds"]] == [1, 2]
+    assert both["seeds"][1]["last_return"] == alone["last_return"]
+    assert both["last_return"] == pytest.approx(sum(run["last_return"] for run in both["seeds"]) / 2)
+    assert (Path("both/seed_2/best.safetensors").read_bytes() == Path("alone/best.safetensors").read_bytes())
+    assert learn(*common, "--seeds", "2", "--collect", "own.safetensors") == 2
+    assert "leave --seeds out" in capsys.readouterr().err
+
+
 def test_threads_are_measured_told_and_kept_on_resuming(folder: Path, capsys: pytest.CaptureFixture[str],
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     common = ("--config", "small.yaml", "--env", "Pendulum-v1", "--json", "--threads", "0", "--out", "one")

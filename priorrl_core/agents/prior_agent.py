@@ -49,7 +49,10 @@ class PriorAgentConfig:
     has this with snippets of 2 steps)."""
     discount: float = 0.99
     learning_rate: float = 2e-4
-    """Of all networks and multipliers."""
+    """Of all networks and, unless ``multiplier_rate`` says otherwise, of the multipliers."""
+    multiplier_rate: float = 0.0
+    """Of the multipliers; 0: as the networks', the paper's. ng: in a run of far fewer updates than its they must move
+    faster to hold their bounds."""
     target_period: int = 200
     min_std: float = 0.1
     """Square root of the minimum variance 0.01."""
@@ -61,8 +64,9 @@ class PriorAgentConfig:
             raise ValueError("policy_trunk and critic_trunk must name at least one layer, each of at least 1 unit")
         if min(self.tasks, self.snippet, self.action_samples, self.target_period) < 1:
             raise ValueError("tasks, snippet, action_samples and target_period must be at least 1")
-        if min(self.learning_rate, self.min_std, self.eta_init) <= 0.0 or self.epsilon < 0.0:
-            raise ValueError("learning_rate, min_std and eta_init must be above 0, epsilon not below 0")
+        if min(self.learning_rate, self.min_std, self.eta_init) <= 0.0 or min(self.epsilon, self.multiplier_rate) < 0.0:
+            raise ValueError("learning_rate, min_std and eta_init must be above 0, epsilon and multiplier_rate not "
+                             "below 0")
         if self.epsilon == 0.0 and self.prior == "none":
             raise ValueError("epsilon 0 needs a prior, which is the policy then")
         if not 0.0 <= self.discount < 1.0:
@@ -102,8 +106,11 @@ class PriorAgent(Agent):
         self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
         self.policy_target = copy.deepcopy(self.acting).requires_grad_(False)
         self.multipliers = nn.ParameterDict({n: nn.Parameter(torch.tensor(v)) for n, v in multipliers.items()})
-        self.optimizer = torch.optim.Adam([p for p in self.parameters() if p.requires_grad],
-                                          lr=c.learning_rate, fused=True)
+        bounds = list(self.multipliers.parameters())
+        learned = [p for p in self.parameters() if p.requires_grad and not any(p is b for b in bounds)]
+        self.optimizer = torch.optim.Adam(
+            [{"params": learned}, {"params": bounds, "lr": c.multiplier_rate or c.learning_rate}],
+            lr=c.learning_rate, fused=True)
 
     # ---- acting --------------------------------------------------------------------------------------
 

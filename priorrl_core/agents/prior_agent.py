@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -108,9 +108,9 @@ class PriorAgent(Agent):
         self.multipliers = nn.ParameterDict({n: nn.Parameter(torch.tensor(v)) for n, v in multipliers.items()})
         bounds = list(self.multipliers.parameters())
         learned = [p for p in self.parameters() if p.requires_grad and not any(p is b for b in bounds)]
-        self.optimizer = torch.optim.Adam(
-            [{"params": learned}, {"params": bounds, "lr": c.multiplier_rate or c.learning_rate}],
-            lr=c.learning_rate, fused=True)
+        groups: list[dict[str, Any]] = [{"params": learned},
+                                        {"params": bounds, "lr": c.multiplier_rate or c.learning_rate}]
+        self.optimizer = torch.optim.Adam(groups, lr=c.learning_rate, fused=True)
 
     # ---- acting --------------------------------------------------------------------------------------
 

@@ -95,6 +95,19 @@ def test_targets_are_copied_at_every_period_and_stand_still_between(make):
         assert moved(copies(slow), fast) is (call % 3 != 0)
 
 
+@BOTH
+@pytest.mark.parametrize(("rate", "wanted"), [(0.0, 5e-3), (0.05, 0.05)])
+def test_multipliers_move_at_their_own_rate_where_they_have_one(make, rate, wanted):
+    """Adam's first step is its rate, whatever the gradient."""
+    agent = make(multiplier_rate=rate)
+    bounds, weights = (copies(p.parameters()) for p in (agent.multipliers, agent.critic))
+    agent.update(snippets())
+    steps = [float((new - old).abs()) for old, new in zip(bounds, agent.multipliers.parameters(), strict=True)]
+    assert steps == pytest.approx([wanted] * len(steps), rel=1e-3)
+    assert max(float((new - old).abs().max()) for old, new in zip(weights, agent.critic.parameters(), strict=True)
+               ) == pytest.approx(5e-3, rel=1e-2)
+
+
 def test_abm_weights_of_two_snippets_by_hand():
     agent, rows, task = mpo(discount=0.5), snippets(2, 2), torch.zeros(4, dtype=torch.int64)
     rows = dataclasses.replace(rows, reward=torch.tensor([[1.0, 2.0], [3.0, 9.0]]), terminated=torch.zeros(2, 2))
@@ -201,6 +214,11 @@ def test_tables_1_and_2():
     assert (s.epsilon, s.eta_init) == (0.2, 1.0)
     _, std = mpo().policy.law(1e3 * steps(50).features, torch.zeros(50, dtype=torch.int64))
     assert float(std.detach().min()) >= 0.1
+
+
+def test_rates_below_zero_are_refused():
+    with pytest.raises(ValueError, match="multiplier_rate"):
+        mpo(multiplier_rate=-1e-3)
 
 
 # ---- several tasks -----------------------------------------------------------------------------------

@@ -158,7 +158,7 @@ def configuration_page() -> str:
 
 def keys(cls: type, where: str) -> str:
     """Table of a dataclass's keys, then those of the dataclasses inside it."""
-    notes, hints = attribute_notes(cls), typing.get_type_hints(cls)
+    notes, hints = inherited_notes(cls), typing.get_type_hints(cls)
     rows, inner = [], []
     for f in dataclasses.fields(cls):
         rows.append((f"`{f.name}`", f"`{f.type}`", default(f), notes.get(f.name, "")))
@@ -168,6 +168,15 @@ def keys(cls: type, where: str) -> str:
                 inner.append(f"### {name[:-1]}\n\n" + keys(kind, name))
     text = "" if summary(cls).startswith(f"{cls.__name__}(") else summary(cls) + "\n\n"
     return "\n".join([text + table("key | type | default | meaning", rows), *inner])
+
+
+def inherited_notes(cls: type) -> dict[str, str]:
+    """Those of a dataclass and of the dataclasses that it is made from; its own come first."""
+    notes: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if dataclasses.is_dataclass(base):
+            notes |= attribute_notes(base)
+    return notes
 
 
 def attribute_notes(cls: type) -> dict[str, str]:

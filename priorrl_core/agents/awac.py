@@ -37,6 +37,7 @@ class AWACConfig(ActorCriticConfig):
     actor_rate: float = 3e-4
     critic_rate: float = 3e-4
     actor_weight_decay: float = 1e-4
+    """L2 of the actor's weights, coupled as in Adam."""
     target_rate: float = 5e-3
     initial_scale: float = 1.0
     """ng."""

@@ -12,15 +12,21 @@ class BatchRLConfig:
     hidden: tuple[int, ...] = (400, 300)
     """Of critics and actor; for BEAR ng."""
     vae_hidden: tuple[int, ...] = (750, 750)
+    """Of the model of the behaviour's encoder and decoder."""
     latent_per_action: int = 2
     """Size of the latent by the number of action entries."""
     lam: float = 0.75
     """Of the lower critic in the target."""
     target_samples: int = 10
+    """Actions of which the target takes the best."""
     act_samples: int = 10
+    """Actions of which the best is carried out."""
     discount: float = 0.99
+    """gamma."""
     learning_rate: float = 1e-3
+    """Of all networks."""
     target_rate: float = 0.005
+    """Polyak's."""
 
     def __post_init__(self) -> None:
         if not self.hidden or not self.vae_hidden or min(*self.hidden, *self.vae_hidden) < 1:

@@ -23,8 +23,11 @@ class BCConfig:
     """All ``ng``."""
 
     hidden: tuple[int, ...] = (256, 256)
+    """Layers of the policy."""
     learning_rate: float = 1e-3
+    """Adam's."""
     weight_decay: float = 0.0
+    """L2 of all weights, coupled as in Adam."""
     deterministic: bool = False
     """Squared error of the mean instead of the negative log-likelihood; it then acts without noise."""
     gaussian: GaussianConfig = field(default_factory=GaussianConfig)

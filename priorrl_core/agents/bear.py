@@ -37,17 +37,21 @@ class BEARConfig(BatchRLConfig):
     """The public code's values where it has one; ``ng``: our choice."""
 
     kernel: Literal["laplacian", "gaussian"] = "laplacian"
+    """Of the MMD."""
     sigma: float = 10.0
     """Of the kernel; 10 for hopper and cheetah, 20 for walker and ant."""
     threshold: float = 0.05
     """Of the MMD."""
     mmd_samples: int = 10
+    """Actions of policy and behaviour that the MMD compares in each state."""
     warm_updates: int = 100_000
     """First updates in which the policy follows the constraint alone: 20 epochs of 5000."""
     log_alpha_init: float = 0.0
     """ng; the public code draws it."""
     log_alpha_min: float = -5.0
+    """Bound of the multiplier."""
     log_alpha_max: float = 10.0
+    """Bound of the multiplier."""
     log_std_min: float = -5.0
     """ng."""
     log_std_max: float = 2.0

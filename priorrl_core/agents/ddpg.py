@@ -50,6 +50,7 @@ class DDPGConfig(ActorCriticConfig):
     l2: float = 5e-3
     """Coefficient; ``(l2 / 2) * ||w||^2`` or ``l2 * mean ||pi(s)||^2``."""
     l2_of: Literal["weights", "actions"] = "weights"
+    """What the L2 regularisation acts on (spec 5, row 15)."""
     random_probability: float = 0.1
     """Of an action drawn uniformly."""
     exploration_range: float = 0.1

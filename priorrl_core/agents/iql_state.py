@@ -44,6 +44,7 @@ class IQLConfig(ActorCriticConfig):
     inverse_temperature: float = 3.0
     """beta of equation 42: it multiplies the advantage; 0 is behaviour cloning."""
     weight_clip: float = 100.0
+    """Most that a row counts in the policy's loss."""
     actor_decay_updates: int = 0
     """Updates over which a cosine takes the actor's rate to 0; 0: constant. Given without its length: ng."""
     gaussian: GaussianConfig = field(default_factory=GaussianConfig)

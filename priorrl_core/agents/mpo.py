@@ -22,7 +22,9 @@ class MPOConfig(PriorAgentConfig):
     """Table 1; batch 512."""
 
     epsilon_mean: float = 5e-3
+    """Bound of the KL to the last policy, the mean's part."""
     epsilon_covariance: float = 1e-5
+    """Bound of the covariance's part."""
     eta_init: float = 3.0
     """Appendix B.1."""
     alpha_init: float = 1.0

@@ -33,30 +33,37 @@ class PriorAgentConfig:
     """Tables 1 and 2 of the paper; ``ng``: not given there, our choice."""
 
     prior: Literal["none", "bm", "abm"] = "abm"
+    """Learned model of the behaviour, of its better part (advantage-weighted), or none."""
     tasks: int = 1
+    """Each has a head of its own."""
     snippet: int = 4
     """Steps of the snippets that it learns from (ng; 2 where ``epsilon`` is 0), in ``priorrl learn``."""
     policy_trunk: tuple[int, ...] = (256,)
     """With ``policy_head`` the policy's and the prior's 256-256; table 5 has 200 -> 300 for seven tasks."""
     policy_head: tuple[int, ...] = (256,)
+    """Hidden layers of each task's policy."""
     critic_trunk: tuple[int, ...] = (256, 256)
     """With ``critic_head`` the critic's 256-256-256; table 5 has 400 -> 400."""
     critic_head: tuple[int, ...] = (256,)
+    """Hidden layers of each task's critic."""
     action_samples: int = 20
     """M."""
     epsilon: float = 0.1
     """Of KL(policy || prior). 0: no improvement step, the policy is the prior and Q is its value (section 3.2; table 6
     has this with snippets of 2 steps)."""
     discount: float = 0.99
+    """gamma."""
     learning_rate: float = 2e-4
     """Of all networks and, unless ``multiplier_rate`` says otherwise, of the multipliers."""
     multiplier_rate: float = 0.0
     """Of the multipliers; 0: as the networks', the paper's. ng: in a run of far fewer updates than its they must move
     faster to hold their bounds."""
     target_period: int = 200
+    """Updates after which the slow copies are renewed."""
     min_std: float = 0.1
     """Square root of the minimum variance 0.01."""
     eta_init: float = 1.0
+    """Temperature (MPO) or multiplier of the KL (SVG) at the start."""
 
     def __post_init__(self) -> None:
         sizes = (self.policy_trunk, self.critic_trunk, self.policy_head, self.critic_head)

@@ -42,7 +42,9 @@ class SACConfig(ActorCriticConfig):
     log_std_init: float = 0.0
     """Added to the network's output; ng. Below 0 a residual starts with little noise."""
     log_std_min: float = -20.0
+    """Bound of the log std before the squashing."""
     log_std_max: float = 2.0
+    """Bound of the log std before the squashing."""
     critics: int = 2
     """Members of the ensemble; RLPD: 10."""
     target_critics: int = 0

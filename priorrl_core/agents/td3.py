@@ -34,8 +34,11 @@ class TD3Config(ActorCriticConfig):
     """``ng``: not given in the thesis, our choice; noise and delay are the TD3 paper's and rlkit's defaults."""
 
     target_noise: float = 0.2
+    """Std of the target action's noise."""
     target_noise_clip: float = 0.5
+    """Bound of that noise."""
     policy_delay: int = 2
+    """Updates of the critics for one of the actor and the targets."""
     exploration_std: float = 0.1
     """Of the Gaussian added to the action, in action units; ng, rlkit's default."""
     rl_weight: float = 1.0

@@ -31,6 +31,7 @@ class HERConfig:
     """``k`` relabelled copies of each step beside the original; 0: none (the ablation "No HER")."""
 
     strategy: Literal["future", "final"] = "future"
+    """Goals taken from a later step of the episode, or from its end."""
     k: float = 4.0
     """4 with ``future`` in the HER paper; chapter 5 has ``final`` and 1."""
 

@@ -44,7 +44,9 @@ class SmallEncoderConfig:
     """Sizes; none is given in the thesis."""
 
     channels: tuple[int, int, int] = (16, 32, 32)
+    """Of the three convolutions."""
     width: int = 64
+    """Features that they give."""
 
     def __post_init__(self) -> None:
         if len(self.channels) != 3 or min(*self.channels, self.width) < 1:

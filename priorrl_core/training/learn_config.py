@@ -88,6 +88,7 @@ class LearnConfig:
     online_epoch: int = 1000
     """The same in steps; the episode is finished first."""
     eval_episodes: int = 10
+    """Of each evaluation."""
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes",

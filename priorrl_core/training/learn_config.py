@@ -91,8 +91,7 @@ class LearnConfig:
     """Of each evaluation."""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes",
-                     "frames"):
+        for name in ("batch_size", "replay", "offline_epoch", "online_epoch", "eval_episodes", "frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("demo_rows", "updates_per_step", "random_steps", "exploration_std", "warm_steps", "episode_steps",

@@ -22,7 +22,7 @@ from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
-from priorrl_core.agents.noise import normal
+from priorrl_core.agents.noise import candidate_noise
 from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.agents.td3_losses import policy_loss
 from priorrl_core.data.transitions import TransitionBatch
@@ -65,11 +65,9 @@ class BCQ(Agent):
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
-        """The perturbed candidate (B, A) that the first critic likes best."""
+        """The perturbed candidate (B, A) that the first critic likes best; deterministic: of an observation's own."""
         features, count = self.encoder(obs), self.config.act_samples
-        if deterministic or generator is None:
-            generator = torch.Generator().manual_seed(0)
-        noise = normal((count, len(features), self.vae.latent), generator, features.device)
+        noise = candidate_noise(count, self.vae.latent, obs, None if deterministic else generator, features.device)
         action = self._candidates(features, noise, self.perturbation)
         repeated = features.expand(count, *features.shape).flatten(0, 1)
         q = self.critics(repeated, action.flatten(0, 1))[0].view(count, -1)

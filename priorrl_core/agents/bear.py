@@ -24,7 +24,7 @@ from priorrl_core.agents.batch_config import BatchRLConfig
 from priorrl_core.agents.critics import Critics, polyak
 from priorrl_core.agents.iql import critic_loss, td_target
 from priorrl_core.agents.networks import EnsembleMLP
-from priorrl_core.agents.noise import normal
+from priorrl_core.agents.noise import candidate_noise
 from priorrl_core.agents.perceptrons import leaf_outputs
 from priorrl_core.data.transitions import TransitionBatch
 from priorrl_core.perception.small_encoder import ObservationEncoder
@@ -88,19 +88,17 @@ class BEAR(Agent):
         """Multiplier of the constraint, without gradient."""
         return self.log_alpha.detach().exp()
 
-    def sample(self, features: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """Actions before the tanh (count, B, A) of the policy, with a gradient to it."""
+    def sample(self, features: Tensor, noise: Tensor) -> Tensor:
+        """The policy's actions before the tanh (K, B, A) of standard normal ``noise``, with a gradient to it."""
         mean, log_std = self.actor(features).squeeze(0).chunk(2, -1)
-        std = log_std.clamp(self.config.log_std_min, self.config.log_std_max).exp()
-        return mean + std * normal((count, *mean.shape), generator, mean.device)
+        return mean + log_std.clamp(self.config.log_std_min, self.config.log_std_max).exp() * noise
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
-        """Of some actions the one (B, A) that the first critic likes best; for evaluation of a fixed seed."""
+        """Of some actions the one (B, A) that the first critic likes best; deterministic: of an observation's own."""
         features, count = self.encoder(obs), self.config.act_samples
-        if deterministic or generator is None:
-            generator = torch.Generator().manual_seed(0)
-        action = torch.tanh(self.sample(features, count, generator))
+        noise = candidate_noise(count, self.action_size, obs, None if deterministic else generator, features.device)
+        action = torch.tanh(self.sample(features, noise))
         q = self._of_samples(self.critics.forward, features, action)[0]
         return action[q.argmax(0), torch.arange(len(features), device=features.device)]
 
@@ -128,14 +126,14 @@ class BEAR(Agent):
     def target(self, batch: TransitionBatch) -> Tensor:
         """As BCQ's: ``max_k [lambda min_i Qbar_i + (1 - lambda) max_i Qbar_i](s', a_k)``, a_k ~ pi; (B,)."""
         c, features = self.config, self.encoder(batch.next_obs)
-        action = torch.tanh(self.sample(features, c.target_samples, self.generator))
+        action = torch.tanh(self.sample(features, self._normal((c.target_samples, len(features), self.action_size))))
         value = losses.best_of_samples(self._of_samples(self.critics.slow, features, action), c.lam)
         return td_target(batch.reward, value, batch.terminated, c.discount)
 
     def actor_loss(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The policy's loss, whose gradient reaches the actor alone, and the MMD (B,) of each state."""
         c, features = self.config, features.detach()
-        raw = self.sample(features, c.mmd_samples, self.generator)
+        raw = self.sample(features, self._normal((c.mmd_samples, len(features), self.action_size)))
         with torch.no_grad():
             repeated = features.expand(c.mmd_samples, *features.shape).flatten(0, 1)
             noise = self._normal((len(repeated), self.vae.latent))

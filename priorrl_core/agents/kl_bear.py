@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from priorrl_core.agents.noise import normal
+from priorrl_core.agents.noise import candidate_noise
 from priorrl_core.agents.prior_agent import PriorAgentConfig
 from priorrl_core.agents.svg import SVG, SVGConfig
 
@@ -48,12 +48,10 @@ class KLBEAR(SVG):
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool, generator: torch.Generator | None = None) -> Tensor:
-        """Of some actions of the policy the one (B, A) of the highest Q; for evaluation of a fixed seed."""
-        features = self.encoder(obs)
-        if deterministic or generator is None:
-            generator = torch.Generator().manual_seed(0)
+        """Of some actions of the policy the one (B, A) of the highest Q; deterministic: of an observation's own."""
+        features, count = self.encoder(obs), self.config.action_samples
         task, (mean, std) = self._tasks(features), self.policy.law(features, self._tasks(features))
-        noise = normal((self.config.action_samples, *mean.shape), generator, mean.device)
+        noise = candidate_noise(count, self.action_size, obs, None if deterministic else generator, mean.device)
         action = (mean + std * noise).clamp(-1.0, 1.0)
         rows = features.expand(len(action), *features.shape).flatten(0, 1)
         q = self.critic(torch.cat([rows, action.flatten(0, 1)], -1), task.repeat(len(action))).view(len(action), -1)

@@ -43,8 +43,9 @@ def work(job: Job) -> Cell:
     cell = {"domain": job.data.domain, "task": job.task, "amount": job.amount, "algorithm": job.algorithm,
             "seed": job.data.seed, "updates": job.updates, "data": data_key(job.data),
             "policy": float(np.mean([p["policy"] for p in last])), "curve": curve}
-    if "prior" in curve[-1]:
-        cell["prior"] = float(np.mean([p["prior"] for p in last]))
+    for name in ("prior", "policy_by_mean"):
+        if name in curve[-1]:
+            cell[name] = float(np.mean([p[name] for p in last]))
     return {**cell, "cpu_seconds": round(time.process_time() - begin, 1)}
 
 
@@ -85,15 +86,28 @@ def transitions(batch: SnippetBatch) -> TransitionBatch:
 
 
 def evaluate(job: Job, agent: Any, env: ScaledEnv) -> dict[str, float]:
-    """Return per 1000 steps (at most 1000, as the suite's) of the policy and, where one is learned, of the prior."""
-    out = {"policy": suite_return(job, env, agent.act)}
-    if PRIORS[job.algorithm] not in ("", "none"):
-        out["prior"] = suite_return(job, env, agent.act_as_prior)
+    """Return per 1000 steps (at most 1000, as the suite's) of the policy and, where one is learned, of the prior.
+
+    MPO's and SVG's are what J(pi) is about, actions drawn from the law: the mean of a law that learned from data of
+    forwards and backwards may be to stand still for ever. ``policy_by_mean`` is that mean's return.
+    """
+    if not isinstance(agent, PriorAgent):
+        return {"policy": suite_return(job, env, agent.act)}
+    draws = torch.Generator().manual_seed(job.data.seed + 300)
+    out = {"policy": suite_return(job, env, drawn(agent.act, draws)),
+           "policy_by_mean": suite_return(job, env, agent.act)}
+    if PRIORS[job.algorithm] != "none":
+        out["prior"] = suite_return(job, env, drawn(agent.act_as_prior, draws))
     return out
 
 
+def drawn(act: Callable[..., Tensor], draws: torch.Generator) -> Act:
+    """Actions of a law's samples."""
+    return lambda obs, deterministic: act(obs, False, draws)
+
+
 def suite_return(job: Job, env: ScaledEnv, act: Act) -> float:
-    """Mean over episodes of the same starts for all; actions without exploration."""
+    """Mean over episodes of the same starts for all."""
     judge, means = DOMAINS[job.data.domain].tasks[job.task], []
     for index in range(job.episodes):
         obs, seen, cut = env.reset(episode_seed(job.data.seed, EVAL_STREAM, index)), [], False
@@ -106,4 +120,5 @@ def suite_return(job: Job, env: ScaledEnv, act: Act) -> float:
 
 def settings(job: Job) -> dict[str, Any]:
     """Everything that a key must change with."""
-    return {**dataclasses.asdict(job), "world": DOMAINS[job.data.domain].facts(), "low_share": LOW_SHARE}
+    return {**dataclasses.asdict(job), "judged": "by samples", "world": DOMAINS[job.data.domain].facts(),
+            "low_share": LOW_SHARE}

@@ -75,7 +75,7 @@ def _agent(job: Job) -> Any:
     batch = {"hidden": s.hidden, "vae_hidden": s.hidden, "learning_rate": rate, "target_samples": SAMPLES,
              "act_samples": SAMPLES}  # fmt: skip
     if job.algorithm == "bcq":
-        return BCQConfig(**batch)  # type: ignore[arg-type]
+        return BCQConfig(**batch, linear_decoder=True)  # type: ignore[arg-type]
     return BEARConfig(**batch, mmd_samples=SAMPLES, sigma=s.bear_sigma,  # type: ignore[arg-type]
                       warm_updates=int(WARM_SHARE * job.steps))  # fmt: skip
 
@@ -117,7 +117,8 @@ PARITY: list[dict[str, str]] = [
          "uniformly within 0.1, a tenth of the actions anywhere", "-",
          "equal, targets not clipped, explores with a normal of 0.2; sees the achieved goal besides"),
         ("DDPG with demonstrations", f"thesis 5.5.2: {DEMO_ROWS} rows, cloning loss, Q-filter; no resets", "-", "none"),
-        ("BCQ", f"{SAMPLES} samples, phi 0.05, lambda 0.75", "equal", "-"),
+        ("BCQ", f"{SAMPLES} samples, phi 0.05, lambda 0.75; the decoder without the paper's tanh, as d3rlpy has it",
+         "equal", "-"),
         ("BEAR", f"{SAMPLES} samples, Laplacian, threshold 0.05, warm start of a fifth; alpha's rate as the others'",
          "equal, and an entropy temperature that the paper lacks; alpha's rate 1e-3", "-"),
     )]  # fmt: skip

@@ -25,18 +25,22 @@ def vae_loss(decoded: Tensor, action: Tensor, mean: Tensor, log_std: Tensor, kl_
 
 
 class ActionVAE(nn.Module):
-    """Encoder (s, a) -> mean and log std (B, Z), decoder (s, z) -> action in (-1, 1)."""
+    """Encoder (s, a) -> mean and log std (B, Z), decoder (s, z) -> action in (-1, 1), or any number if ``linear``."""
 
     def __init__(self, feature_size: int, action_size: int, hidden: tuple[int, ...], latent: int,
-                 weights: torch.Generator) -> None:
+                 weights: torch.Generator, linear: bool = False) -> None:
         super().__init__()
-        self.latent = latent
+        self.latent, self.linear = latent, linear
         self.encoder = EnsembleMLP(1, (feature_size + action_size, *hidden, 2 * latent), weights)
         self.decoder = EnsembleMLP(1, (feature_size + latent, *hidden, action_size), weights)
 
     def encode(self, features: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = self.encoder(torch.cat([features, action], -1)).squeeze(0).chunk(2, -1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
+
+    def action(self, raw: Tensor) -> Tensor:
+        """Actions of what is decoded."""
+        return raw if self.linear else torch.tanh(raw)
 
     def decode(self, features: Tensor, z: Tensor) -> Tensor:
         """Actions (B, A) before the tanh."""
@@ -45,7 +49,7 @@ class ActionVAE(nn.Module):
     def loss(self, features: Tensor, action: Tensor, noise: Tensor) -> Tensor:
         """``vae_loss`` of actions (B, A) with ``noise`` (B, Z)."""
         mean, log_std = self.encode(features, action)
-        decoded = torch.tanh(self.decode(features, mean + log_std.exp() * noise))
+        decoded = self.action(self.decode(features, mean + log_std.exp() * noise))
         return vae_loss(decoded, action, mean, log_std)
 
     def sample(self, features: Tensor, noise: Tensor) -> Tensor:

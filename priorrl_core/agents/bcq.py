@@ -36,6 +36,10 @@ class BCQConfig(BatchRLConfig):
     phi: float = 0.05
     """Bound of the perturbation."""
     act_samples: int = 100
+    """Actions of which the best is carried out."""
+    linear_decoder: bool = False
+    """The VAE's actions are not squashed by a tanh, as in d3rlpy 2.8: near the bounds they are learned faster. The
+    paper's and its public code's are."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +51,7 @@ class BCQ(Agent):
     """VAE of actions, perturbation with a slow copy, twin critics with slow copies.
 
     It has no exploration: ``act`` draws its candidates from ``generator``, and without one, or when deterministic,
-    from a fixed seed, so that evaluation repeats.
+    has an observation's own, so that evaluation repeats.
     """
 
     kind = "bcq"
@@ -60,7 +64,7 @@ class BCQ(Agent):
         self.perturbation = EnsembleMLP(1, (encoder.width + action_size, *config.hidden, action_size), weights)
         self.perturbation_target = copy.deepcopy(self.perturbation).requires_grad_(False)
         self.vae = ActionVAE(encoder.width, action_size, config.vae_hidden,
-                             config.latent_per_action * action_size, weights)
+                             config.latent_per_action * action_size, weights, config.linear_decoder)
         self.optimizer = LeanAdam([p for p in self.parameters() if p.requires_grad], lr=config.learning_rate)
 
     @torch.no_grad()
@@ -105,14 +109,14 @@ class BCQ(Agent):
         """``-mean Q_1(s, a + xi(s, a))``, a of the VAE; its gradient reaches the perturbation alone."""
         features = features.detach()
         with torch.no_grad():
-            drawn = torch.tanh(self.vae.sample(features, self._normal((len(features), self.vae.latent))))
+            drawn = self.vae.action(self.vae.sample(features, self._normal((len(features), self.vae.latent))))
         action = self._perturbed(features, drawn, self.perturbation)
         return policy_loss(self.critics.of_action(features, action, 1).squeeze(0))
 
     def _candidates(self, features: Tensor, noise: Tensor, network: EnsembleMLP) -> Tensor:
         """Perturbed actions (K, B, A) of latents (K, B, Z)."""
         repeated = features.expand(len(noise), *features.shape).flatten(0, 1)
-        drawn = torch.tanh(self.vae.sample(repeated, noise.flatten(0, 1)))
+        drawn = self.vae.action(self.vae.sample(repeated, noise.flatten(0, 1)))
         return self._perturbed(repeated, drawn, network).view(*noise.shape[:2], -1)
 
     def _perturbed(self, features: Tensor, action: Tensor, network: EnsembleMLP) -> Tensor:

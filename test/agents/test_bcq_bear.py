@@ -6,6 +6,7 @@ from offline import mixed_episodes
 from reach import evaluate
 from small_agents import batch, bcq, bear, copies, make_linear, moved
 
+from priorrl_core.agents.action_vae import vae_loss
 from priorrl_core.agents.bcq import BCQConfig
 from priorrl_core.agents.bear import BEARConfig
 from priorrl_core.data.transitions import TransitionBatch
@@ -36,6 +37,18 @@ def test_bcq_target_by_hand():
         drawn = torch.tanh(agent.vae.decode(torch.ones(3, 2), z))
         action = (drawn + 0.2 * torch.tanh(torch.tensor(0.5))).clamp(-1, 1)
     assert agent.target(ROWS).tolist() == pytest.approx([1.0 + 0.9 * value_by_hand(action), -1.0], abs=1e-3)
+
+
+def test_a_linear_decoder_learns_actions_themselves_and_is_clipped_where_it_acts():
+    agent, rows, noise = bcq(linear_decoder=True), batch(), torch.zeros(8, 4)
+    vae = agent.vae
+    mean, log_std = vae.encode(rows.obs, rows.action)
+    wanted = vae_loss(vae.decode(rows.obs, mean), rows.action, mean, log_std)
+    assert torch.equal(vae.loss(rows.obs, rows.action, noise), wanted)
+    assert not torch.equal(bcq().vae.loss(rows.obs, rows.action, noise), wanted)
+    with torch.no_grad():
+        vae.decoder.biases[-1].fill_(7.0)
+    assert agent.act(rows.obs, True).tolist() == [[1.0, 1.0]] * 8
 
 
 def test_bear_target_by_hand():

@@ -27,7 +27,8 @@ def context(name: str) -> Context:
 
 def learner_keys(told: Context) -> set[str]:
     copies = {path.stem[len("data_"):]: json.loads(path.read_text()) for path in told.out.glob("data_*.json")}
-    return {learners.key(job, copies) for job in learners.make_jobs(told) if job.env in copies or job.data == "online"}
+    return {learners.key(job, copies) for job in learners.make_jobs(told)
+            if job.env in copies or job.data in ("online", "her")}
 
 
 def keys(name: str) -> set[str]:

@@ -53,10 +53,9 @@ def make_agent(job: Job, obs_size: int, action_size: int) -> Any:
     """The algorithm with the bench's sizes, which are the same for all."""
     n, encoder, seed = job.networks, StateEncoder(obs_size), job.data.seed + 100
     if job.algorithm.endswith("mpo"):
-        config = dataclasses.replace(mpo_config(n, PRIORS[job.algorithm]), multiplier_rate=job.multiplier_rate)
-        return MPO(config, encoder, action_size, seed)
+        return MPO(mpo_config(n, PRIORS[job.algorithm], 1, job.multiplier_rate), encoder, action_size, seed)
     if job.algorithm.endswith("svg"):
-        sizes = {**prior_sizes(n), "multiplier_rate": job.multiplier_rate}
+        sizes = prior_sizes(n, job.multiplier_rate)
         return SVG(SVGConfig(prior=PRIORS[job.algorithm], **sizes), encoder, action_size, seed)  # type: ignore[arg-type]
     shared: dict[str, Any] = {"hidden": n.critic, "vae_hidden": n.policy, "learning_rate": n.learning_rate}
     if job.algorithm == "bcq":

@@ -104,16 +104,17 @@ class Behaviour:
             self.agent.update(self.sampler.sample(self.job.networks.batch_steps, self.random))
 
 
-def mpo_config(networks: Networks, prior: str, tasks: int = 1) -> MPOConfig:
+def mpo_config(networks: Networks, prior: str, tasks: int = 1, multiplier_rate: float = 0.0) -> MPOConfig:
     """Table 1's settings with the bench's sizes."""
-    return MPOConfig(prior=prior, tasks=tasks, **prior_sizes(networks))  # type: ignore[arg-type]
+    sizes = prior_sizes(networks, multiplier_rate)
+    return MPOConfig(prior=prior, tasks=tasks, **sizes)  # type: ignore[arg-type]
 
 
-def prior_sizes(networks: Networks) -> dict[str, object]:
+def prior_sizes(networks: Networks, multiplier_rate: float) -> dict[str, object]:
     """What MPO and SVG share."""
     (policy, policy_head), (critic, critic_head) = networks.policy, networks.critic
     return {"policy_trunk": (policy,), "policy_head": (policy_head,), "critic_trunk": (critic,),
-            "critic_head": (critic_head,), "learning_rate": networks.learning_rate,
+            "critic_head": (critic_head,), "learning_rate": networks.learning_rate, "multiplier_rate": multiplier_rate,
             "target_period": networks.target_period, "action_samples": networks.action_samples}
 
 

@@ -29,8 +29,8 @@ def candidate_noise(count: int, size: int, obs: Tensor, generator: torch.Generat
     """Standard normal numbers (count, B, size) for candidate actions in observations (B, ...).
 
     Without a generator an observation's numbers are its own, the same wherever it is met: for agents that choose from
-    candidates and are to be judged twice alike. One draw for all observations would not do: its errors do not average
-    out over an episode (BCQ on HalfCheetah's expert data lost a tenth to three quarters of its return).
+    candidates and are to be judged twice alike. One draw for all observations would be wrong by the same way at every
+    step of an episode.
     """
     if generator is not None:
         return normal((count, len(obs), size), generator, device)

@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
     folder, progress = Path(args.out) if args.out else new_run(Path("runs"), f"learn_{config.name}"), Progress()
     configure_torch(_threads(args, config, plan, folder))
     try:
-        result = _one(args, config, plan, folder, progress) if args.seeds == 1 else _several(args, config, plan,
-                                                                                             folder, progress)
+        learn = _one if args.seeds == 1 else _several
+        result = learn(args, config, plan, folder, progress)
     finally:
         progress.close()
     _show(args, {"out": str(folder), "agent": config.agent, "config": config.name, "seed": args.seed,

@@ -81,13 +81,14 @@ def test_a_decaying_rate_is_no_graph():
     assert iql(actor_decay_updates=10).turn() is None
 
 
-def test_bear_off_the_cpu_has_the_same_loss_and_gradient():
+def test_bears_least_critic_off_the_cpu_has_the_same_value_and_gradient():
     agent, features = bear(), torch.randn(6, 2, generator=torch.Generator().manual_seed(3))
     found = []
     for least in (agent.critics.least_of_action, lambda f, a: agent.critics.of_action(f, a, 2).amin(0)):
         action = torch.linspace(-1, 1, 12).view(6, 2).requires_grad_()
-        least(features, action).sum().backward()
-        found.append(action.grad)
+        value = least(features, action)
+        value.sum().backward()
+        found.append(torch.cat([value.detach()[:, None], action.grad], -1))
     assert torch.allclose(*found, atol=1e-6)
 
 
@@ -100,7 +101,7 @@ def test_noise_of_a_generator_is_the_same_for_any_device():
 
 
 def test_candidates_without_a_generator_are_each_observations_own():
-    """One draw for all observations was wrong by the same way at every step of an episode: BCQ lost half its return."""
+    """One draw for all observations was wrong by the same way at every step of an episode."""
     obs = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     noise = candidate_noise(500, 2, obs, None, CPU)
     assert noise.shape == (500, 4, 2) and abs(float(noise.mean())) < 0.05 and abs(float(noise.std()) - 1.0) < 0.05

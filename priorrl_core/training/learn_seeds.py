@@ -39,8 +39,9 @@ def _pretrain(loops: Sequence[LearnLoop], cuda: Cuda) -> None:
             found = updates.update([loop.learner.at_hand(None) for loop in loops])
             for loop, metrics in zip(loops, found, strict=True):
                 loop.take(metrics)
+        seconds = (time.perf_counter() - begin) / len(loops)  # without the evaluations that end the epoch
         for loop in loops:
-            loop.end_offline(count, (time.perf_counter() - begin) / len(loops))
+            loop.end_offline(count, seconds)
 
 
 def summary(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ ifneq ($(origin ROS_DISTRO),command line)
   override ROS_DISTRO := $(if $(filter kilted,$(ROS_DISTRO)),kilted,jazzy)
 endif
 RUN := export ROS_DISTRO=$(ROS_DISTRO) && . scripts/env.sh &&
+# Processes of the unit tests.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); echo $$((n < 4 ? n : 4)))
 CODE := priorrl_core priorrl_nodes bench scripts launch test setup.py
 export PYTHON
 
@@ -25,7 +27,7 @@ demo: setup  ## an arm learns a connector that it has not seen; result in runs/l
 	@$(RUN) exec python -m priorrl_core.cli.main demo $(ARGS)
 
 test: setup lint types  ## lint, types, unit tests, ROS tests, one short learning run
-	@$(RUN) exec python -m pytest $(ARGS) </dev/null
+	@$(RUN) exec scripts/test.sh $(WORKERS) $(ARGS)
 
 lint: setup
 	@$(RUN) exec ruff check $(wildcard $(CODE))
@@ -34,7 +36,7 @@ types: setup
 	@$(RUN) exec mypy $(wildcard priorrl_core priorrl_nodes)
 
 unit: setup  ## unit tests alone
-	@$(RUN) exec python -m pytest -m "not ros and not e2e" $(ARGS) </dev/null
+	@$(RUN) exec python -m pytest -n $(WORKERS) --dist loadfile -m "not ros and not e2e" $(ARGS) </dev/null
 
 ros: setup  ## tests with real ROS 2 processes alone
 	@$(RUN) exec python -m pytest -m ros $(ARGS) </dev/null

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# All tests, in the environment of scripts/env.sh: unit tests side by side, then those with ROS processes one by one,
+# for these keep the machine's clock. Usage: scripts/test.sh WORKERS [pytest's arguments]
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+workers="$1"; shift
+NONE=5  # pytest's status where the arguments chose no test
+
+python -m pytest -n "$workers" --dist loadfile -m "not ros and not e2e" "$@" </dev/null; unit=$?
+python -m pytest -m "ros or e2e" "$@" </dev/null; ros=$?
+
+[ "$unit" -eq "$NONE" ] && exit "$ros"
+[ "$ros" -eq "$NONE" ] && exit "$unit"
+[ "$unit" -ne 0 ] && exit "$unit"
+exit "$ros"

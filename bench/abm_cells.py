@@ -61,7 +61,8 @@ def make_agent(job: Job, obs_size: int, action_size: int) -> Any:
     if job.algorithm == "bcq":
         latent = max(1, round(LATENT / action_size))
         return BCQ(BCQConfig(**shared, phi=0.25, latent_per_action=latent), encoder, action_size, seed)
-    return BEAR(BEARConfig(**shared, warm_updates=job.updates // 10), encoder, action_size, seed)
+    bear = BEARConfig(**shared, alpha_rate=n.learning_rate, warm_updates=job.updates // 10)
+    return BEAR(bear, encoder, action_size, seed)
 
 
 def learn(job: Job, agent: Any, env: ScaledEnv) -> list[dict[str, float]]:

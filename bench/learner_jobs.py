@@ -57,7 +57,7 @@ class Size:
 RUN = Size("", (128, 128), 128, offline_steps=10_000, heavy_steps=5_000, online_steps=20_000, looks=8,
            data_steps=200_000)
 FETCH = Size("", (256, 256, 256), 256, 1e-3, random_steps=1000, evals=20, goals=True)
-#: Objects need more steps than FetchReach; half its width and batch keep a seed at a quarter of an hour.
+#: Objects need more steps than FetchReach; half its width and batch keep a seed at ten minutes.
 OBJECT = replace(FETCH, hidden=(128, 128, 128), batch=128, online_steps=40_000)
 SIZES = {
     "pendulum": Size("Pendulum-v1", (64, 64), 128, 1e-3, 3000, 3000, 4000, 500, 0.1, looks=8, data_steps=6000,

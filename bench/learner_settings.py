@@ -119,6 +119,6 @@ PARITY: list[dict[str, str]] = [
         ("DDPG with demonstrations", f"thesis 5.5.2: {DEMO_ROWS} rows, cloning loss, Q-filter; no resets", "-", "none"),
         ("BCQ", f"{SAMPLES} samples, phi 0.05, lambda 0.75; the decoder without the paper's tanh, as d3rlpy has it",
          "equal", "-"),
-        ("BEAR", f"{SAMPLES} samples, Laplacian, threshold 0.05, warm start of a fifth; alpha's rate as the others'",
-         "equal, and an entropy temperature that the paper lacks; alpha's rate 1e-3", "-"),
+        ("BEAR", f"{SAMPLES} samples, Laplacian, threshold 0.05, warm start of a fifth; alpha's rate 1e-3",
+         "equal, and an entropy temperature that the paper lacks", "-"),
     )]  # fmt: skip

@@ -46,6 +46,9 @@ class BEARConfig(BatchRLConfig):
     """Actions of policy and behaviour that the MMD compares in each state."""
     warm_updates: int = 100_000
     """First updates in which the policy follows the constraint alone: 20 epochs of 5000."""
+    alpha_rate: float = 1e-3
+    """Learning rate of the multiplier, whatever the networks' is; a slower one lets the policy leave the data for
+    thousands of updates once the warm start is over."""
     log_alpha_init: float = 0.0
     """ng; the public code draws it."""
     log_alpha_min: float = -5.0
@@ -59,8 +62,9 @@ class BEARConfig(BatchRLConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.sigma, self.threshold) <= 0.0 or self.warm_updates < 0 or self.mmd_samples < 1:
-            raise ValueError("sigma and threshold must be above 0, warm_updates at least 0, mmd_samples at least 1")
+        if min(self.sigma, self.threshold, self.alpha_rate) <= 0.0 or self.warm_updates < 0 or self.mmd_samples < 1:
+            raise ValueError("sigma, threshold and alpha_rate must be above 0, warm_updates at least 0, mmd_samples at "
+                             "least 1")
         if not self.log_alpha_min <= self.log_alpha_init <= self.log_alpha_max:
             raise ValueError("log_alpha_init must lie between log_alpha_min and log_alpha_max")
         if not self.log_std_min < self.log_std_max:
@@ -81,7 +85,9 @@ class BEAR(Agent):
         self.vae = ActionVAE(encoder.width, action_size, config.vae_hidden,
                              config.latent_per_action * action_size, weights)
         self.log_alpha = nn.Parameter(torch.tensor(config.log_alpha_init))
-        self.optimizer = LeanAdam([p for p in self.parameters() if p.requires_grad], lr=config.learning_rate)
+        networks = [p for p in self.parameters() if p.requires_grad and p is not self.log_alpha]
+        self.optimizer = LeanAdam([{"params": networks, "lr": config.learning_rate},
+                                   {"params": [self.log_alpha], "lr": config.alpha_rate}])
 
     @property
     def alpha(self) -> Tensor:

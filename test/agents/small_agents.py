@@ -73,7 +73,8 @@ def bcq(seed: int = 0, size: int = 2, **config) -> BCQ:
 
 
 def bear(seed: int = 0, size: int = 2, **config) -> BEAR:
-    return BEAR(BEARConfig(**{**BATCH_FAST, "warm_updates": 0, **config}), StateEncoder(size), 2, seed)
+    quick = {**BATCH_FAST, "alpha_rate": 3e-3, "warm_updates": 0, **config}
+    return BEAR(BEARConfig(**quick), StateEncoder(size), 2, seed)
 
 
 PRIOR_FAST = {"discount": 0.9, "learning_rate": 5e-3, "target_period": 20, "action_samples": 10}

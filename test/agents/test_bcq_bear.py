@@ -135,12 +135,23 @@ def test_bear_judges_by_the_lower_critic_and_the_multiplier_stays_in_its_range()
     assert float(high.log_alpha.detach()) == 10.0
 
 
+def test_bears_multiplier_moves_at_its_own_rate():
+    """Adam's first step is its rate, whatever the gradient."""
+    agent, rows = bear(alpha_rate=0.05, learning_rate=1e-3), batch()
+    before = agent.critics.online.weights[0].detach().clone()
+    agent.update(rows)
+    assert abs(float(agent.log_alpha.detach())) == pytest.approx(0.05, rel=1e-2)
+    step = (agent.critics.online.weights[0].detach() - before).abs().max()
+    assert float(step) == pytest.approx(1e-3, rel=1e-2)
+
+
 def test_public_settings():
     c, b = BCQConfig(), BEARConfig()
     assert (c.hidden, c.vae_hidden, c.latent_per_action, c.phi, c.lam) == ((400, 300), (750, 750), 2, 0.05, 0.75)
     assert (c.target_samples, c.act_samples, c.learning_rate, c.target_rate) == (10, 100, 1e-3, 0.005)
     assert (b.kernel, b.sigma, b.threshold, b.mmd_samples, b.warm_updates) == ("laplacian", 10.0, 0.05, 10, 100_000)
-    assert (b.target_samples, b.act_samples, b.log_alpha_min, b.log_alpha_max) == (10, 10, -5.0, 10.0)
+    assert (b.target_samples, b.act_samples, b.alpha_rate) == (10, 10, 1e-3)
+    assert (b.log_alpha_min, b.log_alpha_max) == (-5.0, 10.0)
 
 
 def trained(make, updates=400, **config):

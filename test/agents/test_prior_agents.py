@@ -102,7 +102,7 @@ def test_multipliers_move_at_their_own_rate_where_they_have_one(make, rate, want
     agent = make(multiplier_rate=rate)
     bounds, weights = (copies(p.parameters()) for p in (agent.multipliers, agent.critic))
     agent.update(snippets())
-    steps = [float((new - old).abs()) for old, new in zip(bounds, agent.multipliers.parameters(), strict=True)]
+    steps = [float((new.detach() - old).abs()) for old, new in zip(bounds, agent.multipliers.parameters(), strict=True)]
     assert steps == pytest.approx([wanted] * len(steps), rel=1e-2)
     assert max(float((new - old).abs().max()) for old, new in zip(weights, agent.critic.parameters(), strict=True)
                ) == pytest.approx(5e-3, rel=1e-2)

@@ -9,8 +9,8 @@ peer learns behind a pipe, in its own venv (PRIORRL_PEERS, else ``.venv-peers``)
 medium, medium-replay, expert, online, her; iql, awac, bcq, bear, sac, td3, ddpg, ddpg_demos; priorrl, d3rlpy, sb3;
 ``data`` (makes the data, learns nothing) and ``stored`` (with ``--resume``: only draws up what is there).
 
-On one core: Pendulum half an hour, its data included; Hopper, HalfCheetah and Walker2d about two hours each; the Fetch
-tasks four hours, reckoned from facts/peers_algorithms.md section 5.
+On one core: Pendulum half an hour, its data included; Hopper, HalfCheetah and Walker2d an hour and a half each;
+FetchReach a quarter of an hour, FetchPush and FetchPickAndPlace half an hour each.
 """
 
 from __future__ import annotations

@@ -61,6 +61,7 @@ def make_agent(job: Job, obs_size: int, action_size: int) -> Any:
     if job.algorithm == "bcq":
         latent = max(1, round(LATENT / action_size))
         return BCQ(BCQConfig(**shared, phi=0.25, latent_per_action=latent), encoder, action_size, seed)
+    # The multiplier's rate is that of the networks; BEAR's own would be 1e-3.
     bear = BEARConfig(**shared, alpha_rate=n.learning_rate, warm_updates=job.updates // 10)
     return BEAR(bear, encoder, action_size, seed)
 

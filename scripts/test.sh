@@ -4,9 +4,10 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 workers="$1"; shift
-NONE=5  # pytest's status where the arguments chose no test
+STOPPED=2 NONE=5  # pytest's status after Ctrl-C, and where the arguments chose no test
 
 python -m pytest -n "$workers" --dist loadfile -m "not ros and not e2e" "$@" </dev/null; unit=$?
+[ "$unit" -eq "$STOPPED" ] && exit "$unit"
 python -m pytest -m "ros or e2e" "$@" </dev/null; ros=$?
 
 [ "$unit" -eq "$NONE" ] && exit "$ros"

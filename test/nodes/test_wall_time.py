@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from rclpy.publisher import Publisher
 from std_srvs.srv import Trigger
 
 from priorrl.msg import CartesianCommand, ControllerDone, PolicyVersion, ResidualCommand, RobotState
@@ -54,27 +53,16 @@ def test_S_03_with_a_camera_300_ms_late_the_arm_holds_and_with_a_prompt_one_it_m
 
 
 def test_S_04_new_policy_versions_act_at_once_and_no_control_period_is_missed(graph: Graph) -> None:
-    """The best of three rollouts: a period can also be late because others keep this machine busy."""
     policy = graph.rig.node.create_publisher(PolicyVersion, "policy", POLICY)
     assert graph.rig.connected(policy)
-    late: list[int] = []
-    for first in (1, 1001, 2001):
-        late.append(late_periods(graph, policy, first))
-        if late[-1] <= 1:
-            return
-    raise AssertionError(f"more than one late period of 20 in each rollout: {late}")
-
-
-def late_periods(graph: Graph, policy: Publisher, version: int) -> int:
-    """Of a rollout of 20 steps while a policy version comes every 110 ms: control periods in which the arm held."""
     heard = graph.rig.listen(ResidualCommand, "residual_command", STEPS)
     states = graph.rig.listen(RobotState, "robot_state", STEPS)
     begin_rollout(graph, -1)
-    for number in range(version, version + 300):
-        policy.publish(head_message(number))
+    version = 0
+    while len(heard) < 20 and version < 300:
+        version += 1
+        policy.publish(head_message(version))
         graph.rig.spin(0.11)
-        if len(heard) >= 20:
-            break
     rollout: list[RobotState] = []
 
     def executed() -> bool:
@@ -86,7 +74,7 @@ def late_periods(graph: Graph, policy: Publisher, version: int) -> int:
     assert graph.rig.spin_until(executed)
     versions = [r.policy_version for r in heard]
     assert len(heard) == 20 and versions == sorted(versions) and len(set(versions)) >= 5
-    return sum(s.holding for s in rollout)
+    assert sum(s.holding for s in rollout) <= 1, "one late period is allowed on a busy machine"
 
 
 @pytest.mark.parametrize("name", ("controller", "safety_gate", "perception"))
